@@ -1,0 +1,156 @@
+//! What one flow leaves behind.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::flow_id::FlowId;
+use crate::reason::Reason;
+
+/// The version of HTTP on one side of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Protocol {
+    /// As logs write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// What was done with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Treatment {
+    /// A plain request, forwarded.
+    Forward,
+    /// Bytes relayed unseen (CONNECT, or after an upgrade).
+    Tunnel,
+    /// Answered by the proxy itself (its own page, a refusal before the gate).
+    Local,
+}
+
+impl Treatment {
+    /// As logs write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Tunnel => "tunnel",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// How long each phase took. `None`: the phase did not happen (a kept connection needs no DNS).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Resolving the name.
+    pub dns: Option<Duration>,
+    /// Connecting to the upstream, a parent's answer to CONNECT included.
+    pub connect: Option<Duration>,
+    /// The TLS handshake with the upstream.
+    pub tls: Option<Duration>,
+    /// From the request's arrival to the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// From the request's arrival to the end.
+    pub total: Duration,
+}
+
+/// The record of one flow.
+#[derive(Clone, Debug)]
+pub struct FlowRecord {
+    /// The flow's id.
+    pub id: FlowId,
+    /// When the request arrived.
+    pub started: SystemTime,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The request method. Empty when no request could be read.
+    pub method: MethodName,
+    /// The target: the absolute URL without user information, or `host:port` for CONNECT.
+    pub target: String,
+    /// What was done.
+    pub treatment: Treatment,
+    /// The status sent to the client, 0 if none was.
+    pub status: u16,
+    /// Why it failed, `None` when it went well.
+    pub reason: Option<Reason>,
+    /// Particulars of the failure, for people.
+    pub detail: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<Arc<str>>,
+    /// The parent group it went through, `None` for direct.
+    pub parent: Option<Arc<str>>,
+    /// The address dialled.
+    pub dialled: Option<SocketAddr>,
+    /// The upstream connection was a kept one.
+    pub reused: bool,
+    /// Payload bytes from client to upstream (body, or tunnel bytes).
+    pub bytes_up: u64,
+    /// Payload bytes from upstream to client.
+    pub bytes_down: u64,
+    /// Durations.
+    pub phases: Phases,
+    /// The client's User-Agent.
+    pub user_agent: Option<String>,
+    /// The client's Referer, for the combined format.
+    pub referer: Option<String>,
+    /// The protocol the client spoke.
+    pub downstream: Protocol,
+    /// The protocol the upstream spoke.
+    pub upstream: Option<Protocol>,
+    /// The `traceparent` (W3C trace context) that the client sent, if it did.
+    pub traceparent: Option<String>,
+    /// The span that this flow is, where tracing is on: trace id and span id.
+    pub span: Option<([u8; 16], [u8; 8])>,
+    /// This is an interim line of a tunnel that is still open.
+    pub interim: bool,
+}
+
+/// A method's name, without an allocation for the well-known ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub enum MethodName {
+    /// No method could be read.
+    #[default]
+    None,
+    /// One of the methods that everybody knows.
+    Known(&'static str),
+    /// Any other.
+    Other(Box<str>),
+}
+
+impl MethodName {
+    const KNOWN: [&'static str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+    /// The name for a method (case matters, RFC 9110 section 9.1).
+    #[must_use]
+    pub fn new(method: &str) -> Self {
+        match Self::KNOWN.iter().find(|known| **known == method) {
+            Some(known) => Self::Known(known),
+            None => Self::Other(method.into()),
+        }
+    }
+
+    /// As logs write it; empty when none.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::None => "",
+            Self::Known(name) => name,
+            Self::Other(name) => name,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The settings of the data path, with their defaults: a snapshot of everything a flow is decided by.
+//!
+//! The configuration file and the command line compile into these; the data path knows only these.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::gate::Gate;
+use crate::route::Routes;
+
+/// Everything a flow is decided by. Immutable; a reload makes a new one (invariant 2).
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Counts reloads, from 1. Connections kept from an older generation are not used again.
+    pub generation: u64,
+    /// Who may go where.
+    pub gate: Gate,
+    /// Which way.
+    pub routes: Routes,
+    /// Bounds.
+    pub limits: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Details of HTTP.
+    pub http: HttpSettings,
+    /// Upstream connections.
+    pub upstream: UpstreamSettings,
+    /// The resolver.
+    pub dns: DnsSettings,
+    /// The access log.
+    pub access_log: AccessLogSettings,
+    /// Shutting down.
+    pub drain: DrainSettings,
+}
+
+/// Bounds; each has a metric `egret_limit_hits_total{limit="…"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections in all.
+    pub connections: usize,
+    /// Client connections from one address.
+    pub connections_per_client: usize,
+    /// Bytes of a request or response head.
+    pub head_bytes: usize,
+    /// Fields in a head or a trailer section.
+    pub head_fields: usize,
+    /// Bytes of a request target.
+    pub target_bytes: usize,
+    /// The slowest a body may come or go, in bytes per second over `body_rate_window`; 0 for no floor.
+    pub body_rate_floor: u64,
+    /// Over which time the floor is measured, and how long a slow start is forgiven.
+    pub body_rate_window: Duration,
+    /// Streams open at once on one HTTP/2 connection.
+    pub h2_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 65_536,
+            connections_per_client: 16_384,
+            head_bytes: 64 * 1024,
+            head_fields: 200,
+            target_bytes: 16 * 1024,
+            body_rate_floor: 64,
+            body_rate_window: Duration::from_secs(30),
+            h2_streams: 256,
+        }
+    }
+}
+
+/// Time limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte of a request head to its end, and for the first head after connecting.
+    pub head: Duration,
+    /// A kept client connection without a request.
+    pub keep_alive: Duration,
+    /// Connecting to an upstream, all its addresses included.
+    pub connect: Duration,
+    /// The TLS handshake with an upstream.
+    pub tls: Duration,
+    /// From the end of the request to the head of the response.
+    pub response: Duration,
+    /// A body in transfer without a byte either way.
+    pub body_idle: Duration,
+    /// A tunnel without a byte either way.
+    pub tunnel_idle: Duration,
+    /// A tunnel in all; zero for no limit.
+    pub tunnel_lifetime: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            connect: Duration::from_secs(10),
+            tls: Duration::from_secs(10),
+            response: Duration::from_secs(300),
+            body_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(3600),
+            tunnel_lifetime: Duration::ZERO,
+        }
+    }
+}
+
+/// Which header tells the origin about the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// None: what the client sent is passed on as it is.
+    #[default]
+    Off,
+    /// Append to `X-Forwarded-For`.
+    XForwardedFor,
+    /// Append to `Forwarded` (RFC 7239).
+    Forwarded,
+    /// Both.
+    Both,
+    /// Remove both, whoever wrote them.
+    Remove,
+}
+
+/// Details of HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// The name in `Via` (RFC 9110 section 7.6.3), by which loops are found. Must differ between
+    /// proxies that stand behind each other.
+    pub via: Arc<str>,
+    /// `Via` is added. Without it, loops are only found by address.
+    pub send_via: bool,
+    /// Which header tells the origin about the client.
+    pub forwarded: ForwardedHeader,
+    /// A contact shown in refusals.
+    pub contact: Option<Arc<str>>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { via: "egret".into(), send_via: true, forwarded: ForwardedHeader::Off, contact: None }
+    }
+}
+
+/// Upstream connections.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Source address for IPv4 upstreams.
+    pub source_v4: Option<IpAddr>,
+    /// Source address for IPv6 upstreams.
+    pub source_v6: Option<IpAddr>,
+    /// PEM of further CAs that origins may be signed by.
+    pub trusted_ca: Option<Arc<[u8]>>,
+    /// Kept connections without work, for one origin and worker.
+    pub pool_per_origin: usize,
+    /// Kept connections without work, in all and by worker.
+    pub pool_total: usize,
+    /// How long a kept connection may be without work.
+    pub pool_idle: Duration,
+    /// TCP keep-alive: first probe after, and interval; zero for none.
+    pub keepalive: Duration,
+    /// Delay between attempts at the addresses of one destination (RFC 8305 section 5).
+    pub attempt_delay: Duration,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            source_v4: None,
+            source_v6: None,
+            trusted_ca: None,
+            pool_per_origin: 256,
+            pool_total: 4096,
+            pool_idle: Duration::from_secs(60),
+            keepalive: Duration::from_secs(60),
+            attempt_delay: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Which families are asked for, and which is tried first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// Both; IPv6 first (RFC 8305).
+    #[default]
+    PreferIpv6,
+    /// Both; IPv4 first.
+    PreferIpv4,
+    /// IPv4 alone.
+    Ipv4Only,
+    /// IPv6 alone.
+    Ipv6Only,
+}
+
+/// The resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Name servers; empty for those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
+    /// The hosts file; `None` for no hosts file.
+    pub hosts_file: Option<PathBuf>,
+    /// Search domains for short names; `None` for those of /etc/resolv.conf, empty for none.
+    pub search: Option<Vec<String>>,
+    /// Dots a name must have to be tried as it is first; `None` for resolv.conf's.
+    pub ndots: Option<usize>,
+    /// One query's time limit.
+    pub timeout: Duration,
+    /// Tries for each query.
+    pub attempts: usize,
+    /// The shortest time an answer is kept.
+    pub min_ttl: Duration,
+    /// The longest time an answer is kept.
+    pub max_ttl: Duration,
+    /// The longest time a negative answer is kept.
+    pub negative_ttl: Duration,
+    /// How long a failure (SERVFAIL, timeout) is kept.
+    pub failure_ttl: Duration,
+    /// Names kept.
+    pub cache_entries: usize,
+    /// Families.
+    pub family: AddressFamily,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            hosts_file: Some(PathBuf::from("/etc/hosts")),
+            search: None,
+            ndots: None,
+            timeout: Duration::from_secs(3),
+            attempts: 2,
+            min_ttl: Duration::from_secs(1),
+            max_ttl: Duration::from_secs(300),
+            negative_ttl: Duration::from_secs(30),
+            failure_ttl: Duration::from_secs(1),
+            cache_entries: 10_000,
+            family: AddressFamily::default(),
+        }
+    }
+}
+
+/// How access lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// The Common Log Format.
+    Common,
+    /// The Combined Log Format.
+    Combined,
+    /// Squid's native format.
+    Squid,
+    /// `key=value`.
+    Logfmt,
+}
+
+/// Where access lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccessLogOutput {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Appended to a file, which is opened again on SIGUSR1 and on reload.
+    File(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The format.
+    pub format: AccessLogFormat,
+    /// Where lines go.
+    pub output: AccessLogOutput,
+    /// How often an open tunnel leaves an interim line; zero for never.
+    pub interim: Duration,
+    /// Bytes of lines that may wait for the writer, for each worker; more are dropped and counted.
+    pub buffer_bytes: usize,
+}
+
+impl Default for AccessLogSettings {
+    fn default() -> Self {
+        Self {
+            format: AccessLogFormat::default(),
+            output: AccessLogOutput::default(),
+            interim: Duration::from_secs(300),
+            buffer_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// Shutting down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainSettings {
+    /// `/readyz` fails for so long before accepting stops, so that load balancers notice.
+    pub delay: Duration,
+    /// How long in-flight work may take before it is closed.
+    pub timeout: Duration,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, timeout: Duration::from_secs(25) }
+    }
+}
+
+/// What is fixed for the life of the process.
+#[derive(Clone, Debug)]
+pub struct ProcessSettings {
+    /// Addresses to listen on.
+    pub listeners: Vec<SocketAddr>,
+    /// Worker threads, each with a runtime of its own; 0 for one a core.
+    pub workers: usize,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self { listeners: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888)], workers: 0 }
+    }
+}
