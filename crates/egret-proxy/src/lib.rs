@@ -1,1 +1,31 @@
-//! placeholder
+//! The data path: everything that happens to a flow between `accept` and its record.
+//!
+//! A connection meets the modules in this order: [`listener`], [`inlet`] (by [`detect`]), [`gate`],
+//! [`tunnel`] or [`forward`], [`upstream`], [`relay`], and [`flow`], which leaves the record.
+//! [`refuse`] turns every failure into a reply.
+
+pub mod access_log;
+pub mod body;
+pub mod buffer;
+pub mod client;
+pub mod control;
+pub mod deadline;
+pub mod detect;
+pub mod flow;
+pub mod forward;
+pub mod gate;
+pub mod http1;
+pub mod inlet;
+pub mod listener;
+pub mod local;
+pub mod metrics;
+pub mod refuse;
+pub mod relay;
+pub mod server;
+pub mod splice;
+pub mod stall;
+pub mod stream;
+pub mod trace;
+pub mod tunnel;
+pub mod upstream;
+pub mod worker;

@@ -1,0 +1,321 @@
+//! Moving one body from one side to the other: read, check the framing, write, in constant memory.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncWrite, AsyncRead};
+
+use crate::buffer::{self, Buffer};
+use crate::http1::chunked::{Decoder, Emit, Ranges};
+use crate::http1::{BodyLength, HeadLimits, ParseError};
+
+/// How the body is framed where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// As it came.
+    Same,
+    /// The data alone: the end is told by closing (HTTP/1.0).
+    Data,
+    /// Came until close, goes as chunks.
+    Encode,
+}
+
+/// What ended a transfer early.
+#[derive(Debug)]
+pub enum PumpError {
+    /// Reading failed.
+    Source(io::Error),
+    /// Writing failed.
+    Sink(io::Error),
+    /// The source closed before the body was complete.
+    Truncated,
+    /// The source's framing is wrong.
+    Framing(ParseError),
+}
+
+/// Which side a transfer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// For bytes to come.
+    Source,
+    /// For bytes to be taken.
+    Sink,
+}
+
+#[derive(Debug)]
+enum Source {
+    Fixed(u64),
+    Chunked(Decoder),
+    UntilClose,
+}
+
+/// One transfer. The head is written before the body, in the same write where possible: that is how
+/// a head and the beginning of its body become one packet.
+#[derive(Debug)]
+pub struct Pump {
+    source: Source,
+    sink: Sink,
+    limits: HeadLimits,
+    head: Vec<u8>,
+    head_written: bool,
+    prefix: Vec<u8>,
+    ranges: Ranges,
+    suffix: Vec<u8>,
+    written: usize,
+    queued: usize,
+    consume: usize,
+    complete: bool,
+    primed: bool,
+    unflushed: bool,
+    /// Bytes of data moved so far.
+    pub data: u64,
+    /// Which side it waits for.
+    pub waits: Waits,
+}
+
+impl Pump {
+    /// A transfer of a body of this length.
+    #[must_use]
+    pub fn new(length: BodyLength, sink: Sink, limits: HeadLimits, head: Vec<u8>) -> Self {
+        let source = match length {
+            BodyLength::None => Source::Fixed(0),
+            BodyLength::Fixed(length) => Source::Fixed(length),
+            BodyLength::Chunked => Source::Chunked(Decoder::default()),
+            BodyLength::UntilClose => Source::UntilClose,
+        };
+        Self {
+            source,
+            sink,
+            limits,
+            queued: head.len(),
+            head_written: head.is_empty(),
+            head,
+            prefix: Vec::new(),
+            ranges: Ranges::new(),
+            suffix: Vec::new(),
+            written: 0,
+            consume: 0,
+            complete: matches!(length, BodyLength::None),
+            primed: matches!(length, BodyLength::None),
+            unflushed: false,
+            data: 0,
+            waits: Waits::Source,
+        }
+    }
+
+    /// Everything was read and written.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.complete && self.written == self.queued && !self.unflushed
+    }
+
+    /// Everything was read; perhaps not yet written.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.complete
+    }
+
+    /// Gives the head back: to send it again, or to use its memory again.
+    #[must_use]
+    pub fn into_head(self) -> Vec<u8> {
+        self.head
+    }
+
+    /// Moves as much as can be moved.
+    ///
+    /// # Errors
+    /// What ended the transfer.
+    pub fn poll<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut R,
+        input: &mut Option<Buffer>,
+        sink: &mut W,
+    ) -> Poll<Result<(), PumpError>> {
+        if !self.primed {
+            self.primed = true;
+            self.decode(input)?;
+        }
+        loop {
+            ready!(self.poll_write(context, input, sink))?;
+            if self.complete {
+                return self.poll_flush(context, sink);
+            }
+            if self.decode(input)? {
+                continue;
+            }
+            match buffer::poll_fill(context, source, input) {
+                Poll::Pending => {
+                    self.waits = Waits::Source;
+                    ready!(self.poll_flush(context, sink))?;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(PumpError::Source(error))),
+                Poll::Ready(Ok(0)) => self.end_of_input()?,
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+    }
+
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut Option<Buffer>,
+        sink: &mut W,
+    ) -> Poll<Result<(), PumpError>> {
+        while self.written < self.queued {
+            let outcome = {
+                let bytes = buffer::filled(input);
+                let mut slices = [IoSlice::new(&[]); 10];
+                let count = self.fill_slices(bytes, &mut slices);
+                if count == 1 {
+                    Pin::new(&mut *sink).poll_write(context, &slices[0])
+                } else {
+                    Pin::new(&mut *sink).poll_write_vectored(context, &slices[..count])
+                }
+            };
+            match outcome {
+                Poll::Pending => {
+                    self.waits = Waits::Sink;
+                    if let Some(buffer) = input {
+                        buffer.shrink();
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(PumpError::Sink(error))),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => self.written += count,
+            }
+            self.unflushed = true;
+        }
+        if self.consume > 0 {
+            if let Some(buffer) = input {
+                buffer.consume(self.consume);
+            }
+            self.consume = 0;
+        }
+        buffer::release_empty(input);
+        if self.queued > 0 {
+            self.head_written = true;
+            self.prefix.clear();
+            self.suffix.clear();
+            self.ranges.clear();
+            (self.written, self.queued) = (0, 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is left to write, as slices; gives how many.
+    fn fill_slices<'a>(&'a self, bytes: &'a [u8], slices: &mut [IoSlice<'a>; 10]) -> usize {
+        let pieces = [self.unwritten_head(), self.prefix.as_slice()]
+            .into_iter()
+            .chain(self.ranges.iter().map(|range| &bytes[range.clone()]))
+            .chain(std::iter::once(self.suffix.as_slice()));
+        let mut skip = self.written;
+        let mut count = 0;
+        for piece in pieces {
+            if skip >= piece.len() {
+                skip -= piece.len();
+                continue;
+            }
+            if count == slices.len() {
+                break;
+            }
+            slices[count] = IoSlice::new(&piece[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    fn poll_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &mut W,
+    ) -> Poll<Result<(), PumpError>> {
+        if self.unflushed {
+            ready!(Pin::new(sink).poll_flush(context)).map_err(PumpError::Sink)?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Queues what the buffer holds of the body. True when there is something to write or the body is
+    /// complete.
+    fn decode(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
+        let bytes = buffer::filled(input);
+        match &mut self.source {
+            Source::Fixed(remaining) => {
+                let count = (*remaining).min(bytes.len() as u64) as usize;
+                *remaining -= count as u64;
+                self.complete = *remaining == 0;
+                self.data += count as u64;
+                self.queue_range(0..count);
+            }
+            Source::UntilClose => {
+                let count = bytes.len();
+                self.data += count as u64;
+                if self.sink == Sink::Encode && count > 0 {
+                    use std::io::Write as _;
+                    // Writing to memory cannot fail.
+                    let _ = write!(self.prefix, "{count:x}\r\n");
+                    self.suffix.extend_from_slice(b"\r\n");
+                }
+                self.queue_range(0..count);
+            }
+            Source::Chunked(decoder) => {
+                let emit = if self.sink == Sink::Data { Emit::Data } else { Emit::Chunks };
+                let progress =
+                    decoder.advance(bytes, emit, &self.limits, &mut self.ranges).map_err(PumpError::Framing)?;
+                self.data += progress.data;
+                self.consume = progress.consumed;
+                self.complete = progress.done;
+                if progress.end_unwritten && emit == Emit::Chunks {
+                    self.suffix.extend_from_slice(b"0\r\n");
+                    if let Some((range, fields)) = progress.trailers {
+                        let section = &bytes[range];
+                        for field in fields.iter().filter(|field| !field.name.is_forbidden_in_trailers()) {
+                            self.suffix.extend_from_slice(field.line(section));
+                            self.suffix.extend_from_slice(b"\r\n");
+                        }
+                    }
+                    self.suffix.extend_from_slice(b"\r\n");
+                }
+                let consumed_without_output = self.consume > 0 && self.ranges.is_empty();
+                self.count_queued();
+                return Ok(self.queued > 0 || self.complete || consumed_without_output);
+            }
+        }
+        self.count_queued();
+        Ok(self.queued > 0 || self.complete)
+    }
+
+    fn unwritten_head(&self) -> &[u8] {
+        if self.head_written { &[] } else { &self.head }
+    }
+
+    fn queue_range(&mut self, range: std::ops::Range<usize>) {
+        self.consume = range.end;
+        if !range.is_empty() {
+            self.ranges.push(range);
+        }
+    }
+
+    fn count_queued(&mut self) {
+        self.queued = self.unwritten_head().len()
+            + self.prefix.len() + self.suffix.len() + self.ranges.iter().map(std::ops::Range::len).sum::<usize>();
+    }
+
+    fn end_of_input(&mut self) -> Result<(), PumpError> {
+        if !matches!(self.source, Source::UntilClose) {
+            return Err(PumpError::Truncated);
+        }
+        if self.sink == Sink::Encode {
+            self.suffix.extend_from_slice(b"0\r\n\r\n");
+            self.count_queued();
+        }
+        self.complete = true;
+        Ok(())
+    }
+}

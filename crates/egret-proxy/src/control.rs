@@ -1,0 +1,131 @@
+//! Reaching a connection from outside: to drain it, to have it looked at again after a reload, or to
+//! close it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
+
+use futures_util::task::AtomicWaker;
+
+/// The configuration changed: open tunnels pass the gate again.
+pub const RECHECK: u8 = 1;
+/// The proxy is draining: no further request is expected on this connection.
+pub const DRAIN: u8 = 2;
+/// Close as soon as nothing is in flight.
+pub const CLOSE_IDLE: u8 = 4;
+/// Close now.
+pub const CLOSE: u8 = 8;
+
+/// The signals of one connection. Reading them is one load; the connection's task is woken when one
+/// comes.
+#[derive(Debug, Default)]
+pub struct Control {
+    signals: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Control {
+    /// The signals that stand, as bits.
+    #[must_use]
+    pub fn signals(&self) -> u8 {
+        self.signals.load(Ordering::Relaxed)
+    }
+
+    /// Whether one of these signals stands.
+    #[must_use]
+    pub fn has(&self, signals: u8) -> bool {
+        self.signals() & signals != 0
+    }
+
+    /// Takes a signal away.
+    pub fn clear(&self, signal: u8) {
+        self.signals.fetch_and(!signal, Ordering::Relaxed);
+    }
+
+    /// Has the task woken at the next signal.
+    pub fn register(&self, context: &Context<'_>) {
+        self.waker.register(context.waker());
+    }
+
+    fn raise(&self, signal: u8) {
+        self.signals.fetch_or(signal, Ordering::Relaxed);
+        self.waker.wake();
+    }
+}
+
+/// The connections of one worker.
+#[derive(Debug, Default)]
+pub struct Registry {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    controls: Vec<Option<Arc<Control>>>,
+    free: Vec<usize>,
+    /// Signals that new connections begin with.
+    standing: u8,
+}
+
+impl Registry {
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a connection, until the handle is dropped.
+    #[must_use]
+    pub fn register(self: &Arc<Self>) -> Registered {
+        let mut entries = self.entries();
+        let control = Arc::new(Control { signals: AtomicU8::new(entries.standing), waker: AtomicWaker::new() });
+        let slot = entries.free.pop().unwrap_or_else(|| {
+            entries.controls.push(None);
+            entries.controls.len() - 1
+        });
+        entries.controls[slot] = Some(control.clone());
+        drop(entries);
+        Registered { registry: self.clone(), slot, control }
+    }
+
+    /// Sends a signal to every connection. All but [`RECHECK`] stand for later ones as well.
+    pub fn signal(&self, signal: u8) {
+        let mut entries = self.entries();
+        if signal != RECHECK {
+            entries.standing |= signal;
+        }
+        let controls: Vec<_> = entries.controls.iter().flatten().cloned().collect();
+        drop(entries);
+        for control in controls {
+            control.raise(signal);
+        }
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let entries = self.entries();
+        entries.controls.len() - entries.free.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A connection's place in the registry.
+#[derive(Debug)]
+pub struct Registered {
+    registry: Arc<Registry>,
+    slot: usize,
+    /// The connection's signals.
+    pub control: Arc<Control>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut entries = self.registry.entries();
+        entries.controls[self.slot] = None;
+        entries.free.push(self.slot);
+    }
+}

@@ -1,0 +1,113 @@
+//! A flow from its request to its one record.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use egret_core::destination::Destination;
+use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
+use egret_core::identity::Identity;
+use egret_core::settings::Snapshot;
+use tokio::time::Instant;
+
+use crate::refuse::Refusal;
+use crate::worker::Worker;
+
+/// One request or tunnel. Its record is written when it is dropped, whatever happened, so that a
+/// cancelled task leaves its line as well (invariant 4).
+pub struct Flow {
+    /// What will be written.
+    pub record: FlowRecord,
+    /// What the flow is decided by.
+    pub snapshot: Arc<Snapshot>,
+    /// The worker.
+    pub worker: Arc<Worker>,
+    /// Who speaks.
+    pub identity: Identity,
+    /// Where a tunnel leads, to ask the gate again when the configuration has changed.
+    pub destination: Option<Destination>,
+    /// When the request arrived.
+    pub started: Instant,
+}
+
+impl Flow {
+    /// Begins a flow.
+    #[must_use]
+    pub fn begin(worker: &Arc<Worker>, identity: &Identity, downstream: Protocol) -> Self {
+        let record = FlowRecord {
+            id: worker.next_id(),
+            started: SystemTime::now(),
+            client: identity.client,
+            method: MethodName::None,
+            target: String::new(),
+            treatment: Treatment::Local,
+            status: 0,
+            reason: None,
+            detail: None,
+            rule: None,
+            parent: None,
+            dialled: None,
+            reused: false,
+            bytes_up: 0,
+            bytes_down: 0,
+            phases: Phases::default(),
+            user_agent: None,
+            referer: None,
+            downstream,
+            upstream: None,
+            traceparent: None,
+            span: None,
+            interim: false,
+        };
+        Self {
+            record,
+            snapshot: worker.snapshot.load_full(),
+            worker: worker.clone(),
+            identity: identity.clone(),
+            destination: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Notes a refusal; the status is what the client will read.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.record.status = refusal.reason.status();
+        self.failed(refusal);
+    }
+
+    /// Notes a failure after the response's head was sent.
+    pub fn failed(&mut self, refusal: &Refusal) {
+        self.record.reason = Some(refusal.reason);
+        if !refusal.detail.is_empty() {
+            self.record.detail = Some(refusal.detail.clone());
+        }
+        if refusal.rule.is_some() {
+            self.record.rule.clone_from(&refusal.rule);
+        }
+    }
+
+    /// Notes that the first byte of the response is here.
+    pub fn first_byte(&mut self) {
+        if self.record.phases.first_byte.is_none() {
+            self.record.phases.first_byte = Some(self.started.elapsed());
+        }
+    }
+
+    /// Writes an interim line for a tunnel that goes on.
+    pub fn interim(&mut self) {
+        self.record.phases.total = self.started.elapsed();
+        self.record.interim = true;
+        self.worker.log.write(&self.record);
+        self.record.interim = false;
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.record.phases.total = self.started.elapsed();
+        self.worker.metrics.finished(&self.record);
+        self.worker.log.write(&self.record);
+        if let Some(sink) = &self.worker.shared.sink {
+            sink.record(&self.record);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! An upstream connection for a request: a kept one, or a new one.
+
+use egret_core::destination::Destination;
+use egret_core::reason::Reason;
+use egret_core::route::{ParentGroup, ParentScheme};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::flow::Flow;
+use crate::gate::{self, Decision};
+use crate::http1::target::Scheme;
+use crate::refuse::Refusal;
+use crate::upstream::pool::{PoolKey, UpstreamConnection};
+use crate::upstream::{self, DialError};
+
+/// Where a request's connection leads.
+#[derive(Debug)]
+pub struct Way {
+    /// What the connection can be used for.
+    pub key: PoolKey,
+    /// The request goes to an HTTP parent as it is, with the whole URL as its target.
+    pub to_parent: bool,
+}
+
+/// Works out where the connection has to lead.
+#[must_use]
+pub fn way(scheme: Scheme, destination: &Destination, decision: &Decision) -> Way {
+    let tls = scheme == Scheme::Https;
+    let parent = decision.parent.as_ref();
+    let to_parent = !tls
+        && parent.is_some_and(|group| {
+            group.parents.iter().any(|parent| parent.scheme != ParentScheme::Socks5)
+        });
+    let key = PoolKey {
+        parent: parent.map(|group| group.name.clone()),
+        tls,
+        destination: match parent {
+            Some(group) if to_parent => group.parents[0].address.clone(),
+            _ => destination.clone(),
+        },
+    };
+    Way { key, to_parent }
+}
+
+/// A kept connection that may be used for this destination, or `None`.
+pub fn kept(
+    client: &mut Client,
+    flow: &mut Flow,
+    destination: &Destination,
+    decision: &Decision,
+    way: &Way,
+    once: bool,
+) -> Option<UpstreamConnection> {
+    let connection = match client.pinned.take() {
+        Some((key, connection)) if key == way.key => Some(connection),
+        _ => {
+            let snapshot = &flow.snapshot;
+            flow.worker.pool.take(&way.key, snapshot.generation, &snapshot.upstream, once)
+        }
+    };
+    let Some(connection) = connection else {
+        flow.worker.metrics.pool_miss();
+        return None;
+    };
+    // The connection was made for somebody: its address has to pass for this client as well.
+    if decision.parent.is_none() {
+        let gate = &flow.snapshot.gate;
+        match gate.check_address(&decision.permit, destination, connection.address.ip()) {
+            Ok(rule) => flow.record.rule = rule,
+            Err(_) => return None,
+        }
+    }
+    flow.worker.metrics.pool_hit();
+    flow.record.reused = true;
+    flow.record.dialled = Some(connection.address);
+    Some(connection)
+}
+
+/// A new connection.
+///
+/// # Errors
+/// Why there is none.
+pub async fn fresh(
+    flow: &mut Flow,
+    scheme: Scheme,
+    destination: &Destination,
+    decision: &Decision,
+    way: &Way,
+) -> Result<UpstreamConnection, Refusal> {
+    flow.record.reused = false;
+    let grant = gate::grant(flow, destination, decision).await?;
+    let upstream = flow.worker.shared.upstream.clone();
+    let snapshot = flow.snapshot.clone();
+    let deadline = Instant::now() + snapshot.timeouts.connect;
+    let (mut stream, address) = match &decision.parent {
+        None => {
+            let began = Instant::now();
+            let outcome = upstream::connect(&grant, &snapshot.upstream, deadline).await;
+            let (stream, address) = outcome.map_err(|error| failed(flow, error))?;
+            flow.record.phases.connect = Some(began.elapsed());
+            (stream, address)
+        }
+        Some(group) if way.to_parent => {
+            let parent = upstream.connect_parent(&snapshot, group, deadline).await;
+            let parent = parent.map_err(|error| failed(flow, error))?;
+            note(flow, &parent.phases);
+            (parent.io, parent.dialled)
+        }
+        Some(group) => {
+            let via = snapshot.http.send_via.then_some(&*snapshot.http.via);
+            let tunnel = upstream.tunnel_through(&snapshot, group, &grant, via, deadline).await;
+            let tunnel = tunnel.map_err(|error| failed(flow, error))?;
+            note(flow, &tunnel.phases);
+            if !tunnel.early.is_empty() {
+                // In HTTP and in TLS the client speaks first.
+                return Err(Refusal::new(Reason::ParentProtocol, "bytes came before the request was sent"));
+            }
+            (tunnel.io, tunnel.dialled)
+        }
+    };
+    flow.record.dialled = Some(address);
+    if scheme == Scheme::Https {
+        let began = Instant::now();
+        let deadline = began + snapshot.timeouts.tls;
+        let outcome = upstream.tls_to_origin(stream, &destination.host, deadline).await;
+        stream = outcome.map_err(|error| failed(flow, error))?;
+        flow.record.phases.tls = Some(began.elapsed());
+    }
+    Ok(UpstreamConnection { stream, input: None, address, generation: snapshot.generation, pinned: false })
+}
+
+/// What the parents of a group want to see in `Proxy-Authorization` on a plain request.
+#[must_use]
+pub fn parent_authorization(group: &Arc<ParentGroup>) -> Option<String> {
+    group.parents.iter().find_map(upstream::proxy_authorization)
+}
+
+fn note(flow: &mut Flow, phases: &upstream::DialPhases) {
+    flow.record.phases.dns = phases.dns.or(flow.record.phases.dns);
+    flow.record.phases.connect = phases.connect;
+    flow.record.phases.tls = phases.tls;
+}
+
+/// Notes what is known of a failed dial.
+pub fn failed(flow: &mut Flow, error: DialError) -> Refusal {
+    note(flow, &error.phases);
+    flow.record.dialled = error.dialled;
+    if error.reason == Reason::OutOfDescriptors {
+        flow.worker.metrics.limit_hit(crate::metrics::Limit::Descriptors);
+    }
+    Refusal::new(error.reason, error.detail)
+}

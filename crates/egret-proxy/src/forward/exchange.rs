@@ -1,0 +1,271 @@
+//! One request and its response over one upstream connection, both directions at once.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use egret_core::reason::Reason;
+use egret_core::settings::Snapshot;
+use tokio::time::Instant;
+
+use crate::body::{Pump, PumpError, Waits};
+use crate::buffer::{self, Buffer};
+use crate::control::CLOSE;
+use crate::client::Client;
+use crate::http1::response::{Asked, parse};
+use crate::http1::{HeadLimits, Parsed, ResponseHead};
+use crate::refuse::Refusal;
+use crate::stall::{Stall, Stalled};
+use crate::upstream::pool::UpstreamConnection;
+
+/// Why an exchange ended without a response.
+#[derive(Debug)]
+pub struct Failed {
+    /// What the client will read.
+    pub refusal: Refusal,
+    /// Not a byte of a response came, so the request may not have been seen.
+    pub unanswered: bool,
+}
+
+impl Failed {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { refusal: Refusal::new(reason, detail), unanswered: false }
+    }
+}
+
+/// How a transfer to the client ended early.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why, for the record.
+    pub refusal: Refusal,
+}
+
+/// The state of the request's side of an exchange.
+#[derive(Debug)]
+pub struct Upload {
+    /// The transfer.
+    pub pump: Pump,
+    /// The upstream does not take any more of it.
+    pub refused: Option<io::Error>,
+    /// The client did not send the rest of it.
+    pub broken: bool,
+}
+
+impl Upload {
+    /// An upload.
+    #[must_use]
+    pub fn new(pump: Pump) -> Self {
+        Self { pump, refused: None, broken: false }
+    }
+
+    /// Everything was sent.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.pump.is_done()
+    }
+
+    fn is_over(&self) -> bool {
+        self.refused.is_some() || self.broken || self.is_done()
+    }
+
+    fn waits_for_client(&self) -> bool {
+        !self.is_over() && self.pump.waits == Waits::Source
+    }
+}
+
+/// Reads a head without looking at the same bytes over and over when they trickle in.
+#[derive(Debug, Default)]
+pub struct HeadReader {
+    looked_at: usize,
+}
+
+impl HeadReader {
+    /// Whether bytes have come that could change what the parser says.
+    pub fn worth_parsing(&mut self, input: &[u8], limits: &HeadLimits) -> bool {
+        let before = self.looked_at;
+        self.looked_at = input.len();
+        !input.is_empty()
+            && (before == 0 || input.len() >= limits.bytes || memchr::memchr(b'\n', &input[before..]).is_some())
+    }
+}
+
+/// Sends the request and waits for a response head, interim ones included.
+///
+/// # Errors
+/// What the client will read.
+pub async fn head(
+    client: &mut Client,
+    upstream: &mut UpstreamConnection,
+    upload: &mut Upload,
+    asked: Asked,
+    snapshot: &Snapshot,
+    limits: HeadLimits,
+) -> Result<ResponseHead, Failed> {
+    let mut reader = HeadReader::default();
+    let mut stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+    let mut sent = upload.is_over();
+    client.deadline.set_after(snapshot.timeouts.response);
+    if !sent {
+        client.deadline.set(stall.next().min(Instant::now() + snapshot.timeouts.response));
+    }
+    poll_fn(|context| {
+        client.control.register(context);
+        if client.control.has(CLOSE) {
+            return Poll::Ready(Err(Failed::new(Reason::Draining, "")));
+        }
+        if !sent {
+            poll_upload(context, client, upstream, upload)?;
+            if upload.is_over() {
+                sent = true;
+                client.deadline.set_after(snapshot.timeouts.response);
+            }
+        }
+        loop {
+            if reader.worth_parsing(buffer::filled(&upstream.input), &limits) {
+                let fields = std::mem::take(&mut client.spare.response_fields);
+                match parse(buffer::filled(&upstream.input), &limits, asked, fields) {
+                    Ok(Parsed::Complete(head)) => return Poll::Ready(Ok(head)),
+                    Ok(Parsed::Partial) => {}
+                    Err(error) => {
+                        return Poll::Ready(Err(Failed::new(error.response_reason(), error.describe())));
+                    }
+                }
+            }
+            match buffer::poll_fill(context, &mut upstream.stream, &mut upstream.input) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(outcome) => {
+                    return Poll::Ready(Err(ended(outcome.err(), upload, &upstream.input)));
+                }
+            }
+        }
+        while client.deadline.poll(context).is_ready() {
+            if sent {
+                return Poll::Ready(Err(Failed::new(
+                    Reason::ResponseTimeout,
+                    format!("no response within {:?}", snapshot.timeouts.response),
+                )));
+            }
+            if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
+                return Poll::Ready(Err(upload_stalled(stalled, upload)));
+            }
+            client.deadline.set(stall.next());
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn poll_upload(
+    context: &mut Context<'_>,
+    client: &mut Client,
+    upstream: &mut UpstreamConnection,
+    upload: &mut Upload,
+) -> Result<(), Failed> {
+    match upload.pump.poll(context, &mut client.stream, &mut client.input, &mut upstream.stream) {
+        Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+        // The origin may have answered before it stopped reading; its answer counts.
+        Poll::Ready(Err(PumpError::Sink(error))) => {
+            upload.refused = Some(error);
+            Ok(())
+        }
+        Poll::Ready(Err(PumpError::Source(error))) => {
+            upload.broken = true;
+            Err(Failed::new(Reason::ClientAborted, format!("while sending the request body: {error}")))
+        }
+        Poll::Ready(Err(PumpError::Truncated)) => {
+            upload.broken = true;
+            Err(Failed::new(Reason::ClientAborted, "the request body ended before it was complete"))
+        }
+        Poll::Ready(Err(PumpError::Framing(error))) => {
+            upload.broken = true;
+            Err(Failed::new(error.request_reason(), error.describe()))
+        }
+    }
+}
+
+fn upload_stalled(stalled: Stalled, upload: &Upload) -> Failed {
+    match (stalled, upload.pump.waits) {
+        (Stalled::BelowFloor, _) => {
+            Failed::new(Reason::RequestTimeout, "the request body comes slower than limits.bodyRateFloor")
+        }
+        (Stalled::Idle, Waits::Source) => {
+            Failed::new(Reason::RequestTimeout, "nothing of the request body came within timeouts.bodyIdle")
+        }
+        (Stalled::Idle, Waits::Sink) => {
+            Failed::new(Reason::TransferStalled, "the upstream took nothing of the request body")
+        }
+    }
+}
+
+/// The upstream ended the connection before its response head was whole.
+fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> Failed {
+    let unanswered = buffer::filled(input).is_empty();
+    if let Some(error) = &error
+        && error.kind() == io::ErrorKind::OutOfMemory
+    {
+        return Failed::new(Reason::ResponseHeadTooLarge, "");
+    }
+    let cause = error.or_else(|| upload.refused.as_ref().map(|error| error.kind().into()));
+    let (reason, detail) = match (cause, unanswered) {
+        (Some(error), _) => (Reason::UpstreamReset, format!("while waiting for the response: {error}")),
+        (None, true) => (Reason::ResponseIncomplete, "the connection was closed without a response".to_owned()),
+        (None, false) => (Reason::ResponseIncomplete, "the connection was closed within the response head".to_owned()),
+    };
+    Failed { refusal: Refusal::new(reason, detail), unanswered }
+}
+
+/// Moves the response to the client, and goes on with the request if it is not through yet.
+///
+/// # Errors
+/// Why the client has not got the whole response.
+pub async fn transfer(
+    client: &mut Client,
+    upstream: &mut UpstreamConnection,
+    upload: &mut Upload,
+    download: &mut Pump,
+    snapshot: &Snapshot,
+) -> Result<(), Broken> {
+    let mut stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+    client.deadline.set(stall.next());
+    poll_fn(|context| {
+        client.control.register(context);
+        if client.control.has(CLOSE) {
+            return broken(Reason::Draining, "closed at the end of the drain period");
+        }
+        if !upload.is_over() {
+            // What becomes of the upload does not change the response any more.
+            let _ = poll_upload(context, client, upstream, upload);
+        }
+        match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(PumpError::Sink(error))) => {
+                return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
+            }
+            Poll::Ready(Err(PumpError::Source(error))) => {
+                return broken(Reason::UpstreamReset, &format!("within the response body: {error}"));
+            }
+            Poll::Ready(Err(PumpError::Truncated)) => {
+                return broken(Reason::ResponseIncomplete, "the connection was closed within the response body");
+            }
+            Poll::Ready(Err(PumpError::Framing(error))) => {
+                return broken(error.response_reason(), error.describe());
+            }
+            Poll::Pending => {}
+        }
+        while client.deadline.poll(context).is_ready() {
+            let for_client = download.waits == Waits::Sink || upload.waits_for_client();
+            if stall.check(download.data + upload.pump.data, for_client).is_some() {
+                let slower = if for_client { "the client" } else { "the upstream" };
+                return broken(Reason::TransferStalled, &format!("waiting for {slower}"));
+            }
+            client.deadline.set(stall.next());
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn broken(reason: Reason, detail: &str) -> Poll<Result<(), Broken>> {
+    Poll::Ready(Err(Broken { refusal: Refusal::new(reason, detail) }))
+}

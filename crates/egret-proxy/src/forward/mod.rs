@@ -1,0 +1,320 @@
+//! Forwarding plain requests.
+
+pub mod connect;
+pub mod exchange;
+pub mod request;
+pub mod response;
+
+use std::sync::Arc;
+
+use egret_core::destination::Destination;
+use egret_core::reason::Reason;
+use egret_core::record::{Protocol, Treatment};
+use egret_core::settings::Snapshot;
+
+use crate::body::{Pump, Sink};
+use crate::client::{Client, head_limits};
+use crate::flow::Flow;
+use crate::gate::{self, Decision};
+use crate::http1::fields::{FieldName, list};
+use crate::http1::response::Asked;
+use crate::http1::target::{Scheme, Target};
+use crate::http1::{BodyLength, HeadLimits, RequestHead, ResponseHead};
+use crate::refuse::Refusal;
+use crate::relay;
+use crate::upstream::pool::{PoolKey, UpstreamConnection};
+
+use connect::Way;
+use exchange::{Failed, Upload};
+use request::{Extra, Form};
+
+/// Interim responses (1xx) forgiven before the final one.
+const MAX_INTERIM: usize = 32;
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It is ready for the next request.
+    Keep,
+    /// It is closed when the client has read what was sent.
+    Close,
+    /// It is reset: what was sent is not complete.
+    Reset,
+}
+
+/// A request that passed the gate, and what is needed to send it.
+struct Plan {
+    scheme: Scheme,
+    destination: Destination,
+    decision: Decision,
+    way: Way,
+    asked: Asked,
+    /// The request authenticates the connection it is sent on.
+    authenticates: bool,
+    /// May be sent again when a kept connection turns out to be dead (RFC 9110 section 9.2.2).
+    repeatable: bool,
+    version: Protocol,
+    body: BodyLength,
+    keep_alive: bool,
+    upgrade: bool,
+    limits: HeadLimits,
+}
+
+/// Serves one request with an absolute target. The request's head stands at the front of the
+/// client's input.
+///
+/// # Errors
+/// A refusal to be sent: nothing of a response has gone to the client yet.
+pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> Result<After, Refusal> {
+    let plan = plan(client, flow, &head)?;
+    let request_head = write_request(client, flow, &head, &plan);
+    client.consume(head.length);
+    client.spare.request_fields = head.fields;
+    flow.record.treatment = Treatment::Forward;
+
+    let snapshot = flow.snapshot.clone();
+    let (mut upstream, mut upload, response) = send(client, flow, &plan, request_head, &snapshot).await?;
+    flow.record.upstream = Some(response.version);
+    flow.first_byte();
+    let outcome = respond(client, flow, &plan, &mut upstream, &mut upload, response, &snapshot).await;
+    flow.record.bytes_up += upload.pump.data;
+    client.spare.request_head = upload.pump.into_head();
+    match outcome? {
+        Delivered::Whole { keep_client, keep_upstream } => {
+            if keep_upstream {
+                keep(client, flow, plan.way.key, upstream);
+            }
+            Ok(if keep_client { After::Keep } else { After::Close })
+        }
+        Delivered::Broken => Ok(After::Reset),
+        Delivered::Switched => {
+            relay::after_upgrade(client, flow, upstream).await;
+            Ok(After::Close)
+        }
+    }
+}
+
+fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Refusal> {
+    let input = client.filled();
+    let Target::Absolute { scheme, destination, .. } = &head.target else {
+        return Err(Refusal::new(Reason::NotAProxyRequest, ""));
+    };
+    let method = &input[head.method.clone()];
+    let via = flow.snapshot.http.via.clone();
+    if request::passed_before(input, &head.fields, &via) {
+        return Err(Refusal::new(Reason::LoopDetected, format!("Via names `{via}` already")));
+    }
+    if head.upgrade && head.body != BodyLength::None {
+        return Err(Refusal::new(Reason::MalformedRequest, "an upgrade request with a body is not forwarded"));
+    }
+    let decision = gate::decide(flow, destination)?;
+    let way = connect::way(*scheme, destination, &decision);
+    let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
+    Ok(Plan {
+        scheme: *scheme,
+        destination: destination.clone(),
+        way,
+        decision,
+        asked: Asked { head: method == b"HEAD", upgrade: head.upgrade },
+        repeatable: idempotent && head.body == BodyLength::None,
+        version: head.version,
+        body: head.body,
+        keep_alive: head.keep_alive,
+        upgrade: head.upgrade,
+        authenticates: head.value(FieldName::Authorization, input).is_some_and(is_connection_scheme),
+        limits: head_limits(&flow.snapshot.limits),
+    })
+}
+
+fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan: &Plan) -> Vec<u8> {
+    let mut out = std::mem::take(&mut client.spare.request_head);
+    let authorization = match &plan.decision.parent {
+        Some(group) if plan.way.to_parent => connect::parent_authorization(group),
+        _ => None,
+    };
+    let form = if plan.way.to_parent {
+        Form::Absolute { authorization: authorization.as_deref() }
+    } else {
+        Form::Origin
+    };
+    let traceparent = crate::trace::begin(flow, head.value(FieldName::Traceparent, client.filled()));
+    let extra = Extra {
+        http: &flow.snapshot.http,
+        client: flow.identity.ip(),
+        traceparent: traceparent.as_ref().map(<[u8; 55]>::as_slice),
+    };
+    request::write(&mut out, client.filled(), head, form, &extra);
+    out
+}
+
+/// Sends the request and gets a response head. A kept connection that turns out to be dead is
+/// replaced once, when the request may be sent twice.
+async fn send(
+    client: &mut Client,
+    flow: &mut Flow,
+    plan: &Plan,
+    request_head: Vec<u8>,
+    snapshot: &Arc<Snapshot>,
+) -> Result<(UpstreamConnection, Upload, ResponseHead), Refusal> {
+    let mut request_head = request_head;
+    let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
+    if let Some(mut upstream) = kept {
+        let mut upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, request_head));
+        match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
+            Ok(response) => return Ok((upstream, upload, response)),
+            Err(Failed { unanswered: true, .. }) if plan.repeatable => {
+                flow.worker.metrics.pool_retry();
+                request_head = upload.pump.into_head();
+            }
+            Err(failed) => {
+                flow.record.bytes_up += upload.pump.data;
+                return Err(failed.refusal);
+            }
+        }
+    }
+    let mut upstream =
+        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way).await?;
+    let mut upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, request_head));
+    match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
+        Ok(response) => Ok((upstream, upload, response)),
+        Err(failed) => {
+            flow.record.bytes_up += upload.pump.data;
+            Err(failed.refusal)
+        }
+    }
+}
+
+enum Delivered {
+    Whole { keep_client: bool, keep_upstream: bool },
+    Broken,
+    Switched,
+}
+
+/// Passes the response on: interim ones first, then the final one with its body.
+async fn respond(
+    client: &mut Client,
+    flow: &mut Flow,
+    plan: &Plan,
+    upstream: &mut UpstreamConnection,
+    upload: &mut Upload,
+    first: ResponseHead,
+    snapshot: &Arc<Snapshot>,
+) -> Result<Delivered, Refusal> {
+    let mut response = first;
+    let mut interim = 0;
+    while response.status < 200 && response.status != 101 {
+        interim += 1;
+        if interim > MAX_INTERIM {
+            return Err(Refusal::new(Reason::MalformedResponse, "too many interim responses"));
+        }
+        response = pass_interim(client, plan, upstream, upload, response, snapshot).await?;
+    }
+    if response.status == 407 && plan.way.to_parent {
+        return Err(Refusal::new(Reason::ParentRefused, "the parent proxy wants credentials (407)"));
+    }
+    if response.status == 101 {
+        return switch(client, flow, plan, upstream, response, snapshot).await;
+    }
+    flow.record.status = response.status;
+    let keep_client = plan.keep_alive && upload.is_done() && !client.worker.draining();
+    let delivery = response::delivery(&response, plan.version, keep_client);
+    upstream.pinned |= plan.authenticates || wants_connection_of_its_own(&response, upstream);
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
+    let (body, keep_upstream) = (response.body, response.keep_alive);
+    client.spare.response_fields = response.fields;
+    let mut download = Pump::new(body, delivery.sink, plan.limits, head);
+    let outcome = exchange::transfer(client, upstream, upload, &mut download, snapshot).await;
+    flow.record.bytes_down += download.data;
+    client.spare.response_head = download.into_head();
+    if let Err(broken) = outcome {
+        flow.failed(&broken.refusal);
+        return Ok(Delivered::Broken);
+    }
+    let clean = upload.is_done() && upstream.input.is_none();
+    Ok(Delivered::Whole {
+        keep_client: delivery.keep_alive && upload.is_done(),
+        keep_upstream: keep_upstream && clean,
+    })
+}
+
+async fn pass_interim(
+    client: &mut Client,
+    plan: &Plan,
+    upstream: &mut UpstreamConnection,
+    upload: &mut Upload,
+    response: ResponseHead,
+    snapshot: &Arc<Snapshot>,
+) -> Result<ResponseHead, Refusal> {
+    let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
+    client.spare.response_fields = response.fields;
+    // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
+    if plan.version == Protocol::Http11 {
+        let limit = snapshot.timeouts.body_idle;
+        let written = client.write_all(&head, limit).await;
+        written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;
+    }
+    client.spare.response_head = head;
+    let next = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    next.map_err(|failed| failed.refusal)
+}
+
+async fn switch(
+    client: &mut Client,
+    flow: &mut Flow,
+    plan: &Plan,
+    upstream: &mut UpstreamConnection,
+    response: ResponseHead,
+    snapshot: &Arc<Snapshot>,
+) -> Result<Delivered, Refusal> {
+    if !plan.upgrade {
+        return Err(Refusal::new(Reason::MalformedResponse, "a 101 that nobody asked for"));
+    }
+    let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
+    flow.record.status = 101;
+    let written = client.write_all(&head, snapshot.timeouts.body_idle).await;
+    written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;
+    Ok(Delivered::Switched)
+}
+
+/// Writes a response head for the client and takes it off the upstream's input.
+fn write_response(
+    client: &mut Client,
+    plan: &Plan,
+    upstream: &mut UpstreamConnection,
+    response: &ResponseHead,
+    delivery: response::Delivery,
+    snapshot: &Snapshot,
+) -> Vec<u8> {
+    let mut out = std::mem::take(&mut client.spare.response_head);
+    let input = crate::buffer::filled(&upstream.input);
+    response::write(&mut out, input, response, plan.version, delivery, plan.asked.head, &snapshot.http);
+    if let Some(buffer) = &mut upstream.input {
+        buffer.consume(response.length);
+    }
+    crate::buffer::release_empty(&mut upstream.input);
+    out
+}
+
+/// NTLM and Negotiate authenticate a connection, not a request: whoever used it is the only one who
+/// may use it again.
+fn wants_connection_of_its_own(response: &ResponseHead, upstream: &UpstreamConnection) -> bool {
+    let input = crate::buffer::filled(&upstream.input);
+    response.fields.iter().filter(|field| field.name == FieldName::WwwAuthenticate).any(|field| {
+        list(field.value(input)).any(is_connection_scheme)
+    })
+}
+
+fn is_connection_scheme(credentials: &[u8]) -> bool {
+    let scheme = credentials.split(|byte| *byte == b' ').next().unwrap_or(credentials);
+    scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+}
+
+fn keep(client: &mut Client, flow: &Flow, key: PoolKey, upstream: UpstreamConnection) {
+    if upstream.pinned {
+        client.pinned = Some((key, upstream));
+    } else if upstream.generation == flow.worker.snapshot.load().generation {
+        flow.worker.pool.put(key, upstream, &flow.snapshot.upstream);
+    }
+}

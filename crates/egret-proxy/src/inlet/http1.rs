@@ -1,0 +1,235 @@
+//! Requests over HTTP/1.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::task::Poll;
+
+use egret_core::reason::Reason;
+use egret_core::record::{MethodName, Protocol};
+use tokio::time::Instant;
+
+use crate::buffer;
+use crate::client::{Client, head_limits};
+use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::flow::Flow;
+use crate::forward::exchange::HeadReader;
+use crate::forward::{self, After};
+use crate::http1::fields::FieldName;
+use crate::http1::request::parse;
+use crate::http1::target::Target;
+use crate::http1::{BodyLength, ParseError, Parsed, RequestHead};
+use crate::local;
+use crate::metrics::Limit;
+use crate::refuse::{Format, Refusal, Reply};
+use crate::tunnel;
+
+/// The longest target and user agent that a record holds.
+const RECORDED: usize = 2048;
+
+enum Next {
+    Request(RequestHead),
+    Wrong(Refusal),
+    End,
+}
+
+/// Serves requests until the connection ends.
+pub async fn serve(client: &mut Client, listener: SocketAddr) {
+    let mut after = After::Keep;
+    let mut first = true;
+    while after == After::Keep {
+        let head = match next_head(client, first).await {
+            Next::Request(head) => head,
+            Next::Wrong(refusal) => {
+                super::refuse_unread(client, &refusal).await;
+                return;
+            }
+            Next::End => return,
+        };
+        first = false;
+        after = serve_request(client, head, listener).await;
+    }
+    match after {
+        After::Close => client.linger().await,
+        After::Reset => client.reset(),
+        After::Keep => {}
+    }
+}
+
+/// Waits for a request head.
+async fn next_head(client: &mut Client, first: bool) -> Next {
+    let snapshot = client.worker.snapshot.load_full();
+    let limits = head_limits(&snapshot.limits);
+    let mut reader = HeadReader::default();
+    let mut begun = first || client.input.is_some();
+    let wait = if begun { snapshot.timeouts.head } else { snapshot.timeouts.keep_alive };
+    client.deadline.set_after(wait);
+    poll_fn(|context| {
+        loop {
+            if reader.worth_parsing(buffer::filled(&client.input), &limits) {
+                let fields = std::mem::take(&mut client.spare.request_fields);
+                match parse(buffer::filled(&client.input), &limits, fields) {
+                    Ok(Parsed::Complete(head)) => return Poll::Ready(Next::Request(head)),
+                    Ok(Parsed::Partial) => {}
+                    Err(error) => return Poll::Ready(Next::Wrong(wrong(client, error))),
+                }
+            }
+            match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+                Poll::Ready(Ok(0)) => {
+                    let only_space = buffer::filled(&client.input).iter().all(|byte| b"\r\n".contains(byte));
+                    if only_space {
+                        return Poll::Ready(Next::End);
+                    }
+                    let detail = ParseError::TruncatedHead.describe();
+                    return Poll::Ready(Next::Wrong(Refusal::new(Reason::MalformedRequest, detail)));
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(_)) => {
+                    if !begun {
+                        begun = true;
+                        client.deadline.set_after(snapshot.timeouts.head);
+                    }
+                }
+                Poll::Pending => break,
+            }
+        }
+        client.control.register(context);
+        if client.control.has(CLOSE) || (client.control.has(CLOSE_IDLE) && client.input.is_none()) {
+            return Poll::Ready(Next::End);
+        }
+        if client.deadline.poll(context).is_ready() {
+            if client.input.is_none() {
+                return Poll::Ready(Next::End);
+            }
+            client.worker.metrics.limit_hit(Limit::HeadTime);
+            let detail = format!("the request head was not complete within {:?}", snapshot.timeouts.head);
+            return Poll::Ready(Next::Wrong(Refusal::new(Reason::RequestTimeout, detail)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn wrong(client: &Client, error: ParseError) -> Refusal {
+    match error {
+        ParseError::HeadTooLarge => client.worker.metrics.limit_hit(Limit::HeadBytes),
+        ParseError::TooManyFields => client.worker.metrics.limit_hit(Limit::HeadFields),
+        ParseError::TargetTooLong => client.worker.metrics.limit_hit(Limit::TargetBytes),
+        _ => {}
+    }
+    Refusal::new(error.request_reason(), error.describe())
+}
+
+async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketAddr) -> After {
+    let mut flow = Flow::begin(&client.worker, &client.identity, head.version);
+    note(&mut flow, client, &head);
+    let wish = Wish {
+        format: Format::for_accept(head.value(FieldName::Accept, client.filled())),
+        keep_alive: head.keep_alive,
+        head: head.method_text(client.filled()) == "HEAD",
+        has_body: head.body != BodyLength::None,
+    };
+    match &head.target {
+        Target::Authority { destination } => {
+            let destination = destination.clone();
+            client.consume(head.length);
+            client.spare.request_fields = head.fields;
+            match tunnel::serve_http1(client, &mut flow, &destination).await {
+                Ok(()) => After::Close,
+                Err(refusal) => refuse(client, flow, &refusal, &wish).await,
+            }
+        }
+        Target::Absolute { .. } if head.max_forwards == Some(0) => {
+            let answer = local::last_hop(client, &head);
+            client.consume(head.length);
+            answer_locally(client, flow, &answer, &wish).await
+        }
+        Target::Absolute { .. } => match forward::serve(client, &mut flow, head).await {
+            Ok(after) => after,
+            Err(refusal) => refuse(client, flow, &refusal, &wish).await,
+        },
+        Target::Origin | Target::Asterisk => {
+            let input = client.filled();
+            let path = String::from_utf8_lossy(&input[head.target_text.clone()]).into_owned();
+            let outcome = local::answer(&flow, head.method_text(input), &path, &listener.to_string());
+            client.consume(head.length);
+            match outcome {
+                Ok(answer) => answer_locally(client, flow, &answer, &wish).await,
+                Err(refusal) => refuse(client, flow, &refusal, &wish).await,
+            }
+        }
+    }
+}
+
+/// What the client wants of an answer that the proxy itself writes.
+struct Wish {
+    format: Format,
+    keep_alive: bool,
+    head: bool,
+    has_body: bool,
+}
+
+impl Wish {
+    /// The connection can go on after an answer only when no body of the request is left on it.
+    fn keeps(&self, client: &Client) -> bool {
+        self.keep_alive && !self.has_body && !client.worker.draining()
+    }
+}
+
+fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
+    let input = client.filled();
+    flow.record.method = MethodName::new(head.method_text(input));
+    flow.record.target = recorded(&input[head.target_text.clone()]);
+    flow.record.user_agent = head.value(FieldName::UserAgent, input).map(recorded);
+    flow.record.referer = head.value(FieldName::Referer, input).map(recorded);
+}
+
+fn recorded(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(RECORDED)]).into_owned()
+}
+
+async fn answer_locally(client: &mut Client, mut flow: Flow, answer: &local::Answer, wish: &Wish) -> After {
+    let keep_alive = wish.keeps(client);
+    flow.record.status = answer.status.0;
+    flow.record.bytes_down = answer.body.len() as u64;
+    let bytes = answer.http1(wish.head, keep_alive);
+    finish(client, flow, &bytes, keep_alive).await
+}
+
+async fn refuse(client: &mut Client, mut flow: Flow, refusal: &Refusal, wish: &Wish) -> After {
+    flow.refused(refusal);
+    if refusal.reason == Reason::ClientAborted {
+        return After::Reset;
+    }
+    let keep_alive = wish.keeps(client) && !matches!(refusal.reason, Reason::Internal | Reason::Draining);
+    let http = &flow.snapshot.http;
+    let reply = Reply {
+        id: flow.record.id,
+        proxy: &http.via,
+        format: wish.format,
+        contact: http.contact.as_deref(),
+        head: wish.head,
+        keep_alive,
+        target: &flow.record.target,
+    };
+    let mut bytes = refusal.http1(&reply);
+    if flow.record.downstream == Protocol::Http10 && keep_alive {
+        let at = memchr::memmem::find(&bytes, b"\r\n").map_or(0, |end| end + 2);
+        bytes.splice(at..at, *b"Connection: keep-alive\r\n");
+    }
+    finish(client, flow, &bytes, keep_alive).await
+}
+
+async fn finish(client: &mut Client, mut flow: Flow, bytes: &[u8], keep_alive: bool) -> After {
+    let limit = flow.snapshot.timeouts.head;
+    let began = Instant::now();
+    let outcome = client.write_all(bytes, limit).await;
+    flow.record.phases.first_byte.get_or_insert(flow.started.elapsed() - began.elapsed());
+    match outcome {
+        Err(error) => {
+            flow.failed(&Refusal::new(Reason::ClientAborted, error.to_string()));
+            After::Reset
+        }
+        Ok(()) if keep_alive => After::Keep,
+        Ok(()) => After::Close,
+    }
+}

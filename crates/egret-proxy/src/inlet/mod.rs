@@ -1,0 +1,104 @@
+//! How a client states its wish.
+
+pub mod http1;
+pub mod http2;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use egret_core::identity::Identity;
+use egret_core::reason::Reason;
+use egret_core::record::Protocol;
+
+use crate::buffer;
+use crate::client::{Client, Spare};
+use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::deadline::Deadline;
+use crate::detect::{First, first};
+use crate::flow::Flow;
+use crate::refuse::{Format, Refusal, Reply};
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// Serves a connection from its first byte to its end.
+pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listener: SocketAddr) {
+    let registered = worker.registry.register();
+    let mut client = Client {
+        stream,
+        input: None,
+        identity: Identity::from_address(peer),
+        control: registered.control.clone(),
+        deadline: Deadline::new(),
+        worker,
+        spare: Spare::default(),
+        pinned: None,
+    };
+    match begin(&mut client).await {
+        Ok(First::Http2) => http2::serve(client, listener).await,
+        Ok(First::Tls) => {
+            refuse_unread(&mut client, &Refusal::new(Reason::TlsToPlainPort, "")).await;
+        }
+        Ok(First::Socks(version)) => {
+            let detail = format!("SOCKS version {version} is not served by this listener");
+            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
+        }
+        Ok(First::Http1 | First::More) => http1::serve(&mut client, listener).await,
+        Err(Some(refusal)) => refuse_unread(&mut client, &refusal).await,
+        Err(None) => {}
+    }
+    drop(registered);
+}
+
+/// Reads until the protocol is told. `Err(None)`: the connection ended without having begun.
+async fn begin(client: &mut Client) -> Result<First, Option<Refusal>> {
+    let head = client.worker.snapshot.load().timeouts.head;
+    client.deadline.set_after(head);
+    poll_fn(|context| {
+        client.control.register(context);
+        loop {
+            match first(buffer::filled(&client.input)) {
+                First::More => {}
+                known => return Poll::Ready(Ok(known)),
+            }
+            match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+                Poll::Ready(Ok(0)) if client.input.is_some() => return Poll::Ready(Ok(First::Http1)),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(None)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => break,
+            }
+        }
+        if client.control.has(CLOSE | CLOSE_IDLE) && client.input.is_none() {
+            return Poll::Ready(Err(None));
+        }
+        if client.deadline.poll(context).is_ready() {
+            let silent = client.input.is_none();
+            let detail = format!("no request within {head:?}");
+            return Poll::Ready(Err((!silent).then(|| Refusal::new(Reason::RequestTimeout, detail))));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Refuses a connection of which no request was read.
+pub async fn refuse_unread(client: &mut Client, refusal: &Refusal) {
+    let mut flow = Flow::begin(&client.worker, &client.identity, Protocol::Http11);
+    flow.refused(refusal);
+    let http = &flow.snapshot.http;
+    let reply = Reply {
+        id: flow.record.id,
+        proxy: &http.via,
+        format: Format::Text,
+        contact: http.contact.as_deref(),
+        head: false,
+        keep_alive: false,
+        target: "",
+    };
+    let bytes = refusal.http1(&reply);
+    if client.write_all(&bytes, flow.snapshot.timeouts.head).await.is_ok() {
+        drop(flow);
+        client.linger().await;
+    }
+}

@@ -1,0 +1,274 @@
+//! Listening sockets: one for each worker and address, so that the kernel spreads connections and no
+//! queue is shared.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+
+use crate::metrics::Limit;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests when the process has no descriptors left.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long handshakes that have begun may take before a listener is closed.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
+
+/// The sockets of one listener, one for each worker.
+#[derive(Debug)]
+pub struct Bound {
+    /// The address, with the port that was given.
+    pub address: SocketAddr,
+    /// The sockets.
+    pub sockets: Vec<TcpListener>,
+}
+
+/// Binds an address for so many workers. Another process of the same user may bind it as well
+/// (SO_REUSEPORT): that is how one instance takes over from another without a gap.
+///
+/// # Errors
+/// The system's error.
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
+    let first = bind_one(address)?;
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    while sockets.len() < workers.max(1) {
+        sockets.push(bind_one(address)?);
+    }
+    Ok(Bound { address, sockets })
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // [::] stands for both families, as people expect.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Accepted connections inherit it, which saves a system call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Takes over a socket that the service manager has bound, shared by all workers.
+///
+/// # Errors
+/// The system's error.
+pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
+    socket.set_nonblocking(true)?;
+    let _ = socket2::SockRef::from(socket).set_tcp_nodelay(true);
+    let sockets = (0..workers.max(1)).map(|_| socket.try_clone()).collect::<io::Result<_>>()?;
+    Ok(Bound { address: socket.local_addr()?, sockets })
+}
+
+/// A connection on its way to the worker that will serve it.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, in non-blocking mode.
+    pub socket: OwnedFd,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The listener's address.
+    pub listener: SocketAddr,
+}
+
+/// Where a worker's connections can be handed to.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// How many connections the worker serves.
+    pub load: Arc<AtomicUsize>,
+    /// Its door.
+    pub door: UnboundedSender<Accepted>,
+}
+
+/// Accepts until told to stop, and then takes what is still in the queue, so that no client that has
+/// connected is turned away.
+pub async fn accept(
+    worker: Arc<Worker>,
+    socket: TcpListener,
+    address: SocketAddr,
+    seats: Arc<[Seat]>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let socket = match AsyncFd::with_interest(socket, Interest::READABLE) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%address, %error, "cannot listen");
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            biased;
+            outcome = socket.async_io(Interest::READABLE, accept_one) => match outcome {
+                Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
+                Err(error) => rest(&worker, &error).await,
+            },
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    refuse_new_handshakes(socket.get_ref());
+    let end = tokio::time::Instant::now() + LAST_HANDSHAKES;
+    while let Ok(outcome) = tokio::time::timeout_at(end, socket.async_io(Interest::READABLE, accept_one)).await {
+        match outcome {
+            Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
+            Err(error) => rest(&worker, &error).await,
+        }
+    }
+    while let Ok((accepted, peer)) = accept_one(socket.get_ref()) {
+        admit(&worker, accepted, peer, address, &seats);
+    }
+}
+
+fn accept_one(socket: &TcpListener) -> io::Result<(OwnedFd, SocketAddr)> {
+    loop {
+        match rustix::net::acceptfrom_with(socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok((accepted, peer)) => {
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                let Some(peer) = peer else { continue };
+                return Ok((accepted, peer));
+            }
+            // The client was gone before it was accepted.
+            Err(Errno::CONNABORTED | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Drops the packets that would begin a connection, but not those that complete one. The client sends
+/// them again a moment later, when this socket is gone, and meets another instance that listens on
+/// the same address. Without this, a connection that is established between the last accept and the
+/// close would be reset.
+fn refuse_new_handshakes(socket: &TcpListener) {
+    // Load the flags of the TCP header; SYN without ACK is dropped.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, 0x12),
+        SockFilter::new(JUMP_EQUAL, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = socket2::SockRef::from(socket).attach_filter(&program) {
+        tracing::debug!(%error, "closing the listener without a filter for late handshakes");
+    }
+}
+
+async fn rest(worker: &Worker, error: &io::Error) {
+    let exhausted = matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    );
+    if exhausted {
+        worker.metrics.limit_hit(Limit::Descriptors);
+    }
+    worker.metrics.limit_hit(Limit::AcceptPaused);
+    tracing::warn!(%error, "accepting rests for {PAUSE:?}");
+    tokio::time::sleep(PAUSE).await;
+}
+
+/// Chooses the worker for a connection: this one, unless another has clearly less to do.
+fn admit(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, listener: SocketAddr, seats: &Arc<[Seat]>) {
+    let accepted = Accepted { socket, peer, listener };
+    let own = worker.load.load(Ordering::Relaxed);
+    let least = seats.iter().min_by_key(|seat| seat.load.load(Ordering::Relaxed));
+    if let Some(seat) = least {
+        let load = seat.load.load(Ordering::Relaxed);
+        if own > load + load / 8 + 4 {
+            let Err(back) = seat.door.send(accepted) else { return };
+            serve(worker, back.0);
+            return;
+        }
+    }
+    serve(worker, accepted);
+}
+
+/// Serves a connection on this worker.
+pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
+    let Accepted { socket, peer, listener } = accepted;
+    let snapshot = worker.snapshot.load();
+    if let Err(limit) = worker.shared.connections.admit(peer.ip(), &snapshot) {
+        worker.metrics.limit_hit(limit);
+        turn_away(worker, socket, peer, limit);
+        return;
+    }
+    worker.load.fetch_add(1, Ordering::Relaxed);
+    worker.metrics.connection_opened();
+    let present = Present { worker: worker.clone(), peer };
+    let stream = match tokio::net::TcpStream::from_std(TcpStream::from(socket)) {
+        Ok(stream) => Stream::Tcp(stream),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be taken on");
+            return;
+        }
+    };
+    tokio::spawn(async move {
+        crate::inlet::serve(present.worker.clone(), stream, peer, listener).await;
+        drop(present);
+    });
+}
+
+/// Counts a connection out, whatever ends its task.
+struct Present {
+    worker: Arc<Worker>,
+    peer: SocketAddr,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.worker.load.fetch_sub(1, Ordering::Relaxed);
+        self.worker.metrics.connection_closed();
+        self.worker.shared.connections.leave(self.peer.ip());
+    }
+}
+
+/// Answers a connection over the limit without serving it: one write, and closed.
+fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Limit) {
+    use egret_core::reason::Reason;
+    use std::io::Write as _;
+
+    use crate::refuse::{Format, Refusal, Reply};
+
+    let reason = match limit {
+        Limit::ConnectionsPerClient => Reason::TooManyConnectionsClient,
+        _ => Reason::TooManyConnections,
+    };
+    let identity = egret_core::identity::Identity::from_address(peer);
+    let mut flow =
+        crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Http11);
+    let refusal = Refusal::new(reason, "");
+    flow.refused(&refusal);
+    let reply = Reply {
+        id: flow.record.id,
+        proxy: &flow.snapshot.http.via,
+        format: Format::Text,
+        contact: None,
+        head: false,
+        keep_alive: false,
+        target: "",
+    };
+    // The socket does not block and its buffer is empty: a short reply goes, or nobody is there.
+    let _ = TcpStream::from(socket).write_all(&refusal.http1(&reply));
+}

@@ -1,0 +1,290 @@
+//! Moving bytes both ways until both sides are done.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use egret_core::reason::Reason;
+use egret_core::record::Treatment;
+use egret_core::settings::Snapshot;
+use tokio::io::AsyncWrite as _;
+use tokio::time::{Duration, Instant};
+
+use crate::buffer::{self, Buffer};
+use crate::client::{self, Client};
+use crate::control::{CLOSE, RECHECK};
+use crate::flow::Flow;
+use crate::refuse::Refusal;
+use crate::splice::Splicer;
+use crate::stream::Stream;
+use crate::upstream;
+use crate::upstream::pool::UpstreamConnection;
+
+/// How often a tunnel that only lives is looked at.
+const TICK: Duration = Duration::from_secs(30);
+
+/// One direction of a relay.
+#[derive(Debug, Default)]
+struct Direction {
+    /// Read and not yet written.
+    waiting: Option<Buffer>,
+    /// Takes over when a direction carries bulk.
+    splicer: Splicer,
+    bytes: u64,
+    ended: bool,
+    shut: bool,
+    unflushed: bool,
+}
+
+/// Which side failed, and how.
+enum Failure {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+impl Direction {
+    fn new(waiting: Option<Buffer>) -> Self {
+        let bytes = buffer::filled(&waiting).len() as u64;
+        Self { waiting, bytes, ..Self::default() }
+    }
+
+    /// Moves as much as can be moved; ready when the direction is finished.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> Poll<Result<(), Failure>> {
+        if self.shut {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if !self.poll_write(context, to)? {
+                return Poll::Pending;
+            }
+            if self.ended {
+                return self.poll_shutdown(context, to);
+            }
+            if self.splicer.is_worth_it(from, to) {
+                match self.splicer.poll(context, from, to, &mut self.bytes) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => self.ended = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
+                }
+                continue;
+            }
+            match buffer::poll_fill(context, from, &mut self.waiting) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(count)) => {
+                    self.bytes += count as u64;
+                    self.splicer.note_read(count);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
+                Poll::Pending => {
+                    if self.unflushed {
+                        match Pin::new(&mut *to).poll_flush(context) {
+                            Poll::Ready(Ok(())) => self.unflushed = false,
+                            Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Writing(error))),
+                            Poll::Pending => {}
+                        }
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Writes what waits. False when the other side does not take it all.
+    fn poll_write(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Result<bool, Failure> {
+        while let Some(buffer) = &mut self.waiting {
+            match Pin::new(&mut *to).poll_write(context, buffer.filled()) {
+                Poll::Ready(Ok(0)) => return Err(Failure::Writing(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    buffer.consume(count);
+                    self.unflushed = to.as_tcp().is_none();
+                }
+                Poll::Ready(Err(error)) => return Err(Failure::Writing(error)),
+                Poll::Pending => {
+                    buffer.shrink();
+                    return Ok(false);
+                }
+            }
+            buffer::release_empty(&mut self.waiting);
+        }
+        Ok(true)
+    }
+
+    fn poll_shutdown(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), Failure>> {
+        match Pin::new(to).poll_shutdown(context) {
+            Poll::Pending => Poll::Pending,
+            // Not connected any more is shut down as well.
+            Poll::Ready(Ok(()) | Err(_)) => {
+                self.shut = true;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+/// What a relay looks at from time to time, and not with every byte.
+struct Watch {
+    idle: Duration,
+    ends: Option<Instant>,
+    interim: Option<Instant>,
+    interim_every: Duration,
+    moved: u64,
+    moved_at: Instant,
+    keepalive: Option<Duration>,
+}
+
+impl Watch {
+    fn new(snapshot: &Snapshot) -> Self {
+        let now = Instant::now();
+        let some = |duration: Duration| (!duration.is_zero()).then_some(duration);
+        Self {
+            idle: snapshot.timeouts.tunnel_idle,
+            ends: some(snapshot.timeouts.tunnel_lifetime).map(|lifetime| now + lifetime),
+            interim: some(snapshot.access_log.interim).map(|every| now + every),
+            interim_every: snapshot.access_log.interim,
+            moved: 0,
+            moved_at: now,
+            keepalive: some(snapshot.upstream.keepalive),
+        }
+    }
+
+    fn next(&self) -> Instant {
+        let now = Instant::now();
+        let mut next = now + TICK;
+        if !self.idle.is_zero() {
+            next = next.min(self.moved_at + self.idle).max(now + Duration::from_millis(10));
+        }
+        [self.ends, self.interim].into_iter().flatten().fold(next, Instant::min)
+    }
+
+    /// Looks. An answer ends the tunnel.
+    fn look(&mut self, flow: &mut Flow, client: &Stream, upstream: &Stream, moved: u64) -> Option<Refusal> {
+        let now = Instant::now();
+        if moved != self.moved {
+            self.moved = moved;
+            self.moved_at = now;
+        }
+        // A tunnel that lives for so long may have lost its peer without a word. Asked only now,
+        // because most tunnels end earlier and are spared the system calls.
+        if let Some(idle) = self.keepalive.take() {
+            let _ = upstream::set_keepalive(client.tcp_beneath(), idle);
+            let _ = upstream::set_keepalive(upstream.tcp_beneath(), idle);
+        }
+        if !self.idle.is_zero() && now >= self.moved_at + self.idle {
+            return Some(Refusal::new(Reason::IdleTimeout, format!("nothing for {:?}", self.idle)));
+        }
+        if self.ends.is_some_and(|ends| now >= ends) {
+            return Some(Refusal::new(Reason::LifetimeExceeded, ""));
+        }
+        if self.interim.is_some_and(|at| now >= at) {
+            self.interim = Some(now + self.interim_every);
+            flow.interim();
+        }
+        None
+    }
+}
+
+/// Relays until both directions are finished, or the tunnel is ended. `early` was read from the
+/// upstream already.
+pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, early: Option<Buffer>) {
+    flow.record.treatment = Treatment::Tunnel;
+    flow.worker.metrics.tunnel_opened();
+    let snapshot = flow.snapshot.clone();
+    let mut up = Direction::new(client.input.take());
+    let mut down = Direction::new(early);
+    let mut watch = Watch::new(&snapshot);
+    client.deadline.set(watch.next());
+    let control = client.control.clone();
+    let (mut up_done, mut down_done) = (false, false);
+    let mut registered = false;
+    let ended = poll_fn(|context| {
+        if !registered {
+            control.register(context);
+            registered = true;
+        }
+        if control.signals() != 0
+            && let Some(refusal) = signalled(&control, flow)
+        {
+            return Poll::Ready(Some(refusal));
+        }
+        if !up_done {
+            match up.poll(context, &mut client.stream, &mut upstream) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => up_done = true,
+                Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
+            }
+        }
+        if !down_done {
+            match down.poll(context, &mut upstream, &mut client.stream) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => down_done = true,
+                Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),
+            }
+        }
+        if up_done && down_done {
+            return Poll::Ready(None);
+        }
+        while client.deadline.poll(context).is_ready() {
+            (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
+            if let Some(refusal) = watch.look(flow, &client.stream, &upstream, up.bytes + down.bytes) {
+                return Poll::Ready(Some(refusal));
+            }
+            client.deadline.set(watch.next());
+        }
+        Poll::Pending
+    })
+    .await;
+    (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
+    flow.worker.metrics.tunnel_closed();
+    if let Some(refusal) = ended {
+        flow.failed(&refusal);
+        // A reset on one side is a reset on the other: neither may take what it has for complete.
+        client.reset();
+        client::reset(&upstream);
+    }
+}
+
+/// Relays after a 101, with what the upstream has said behind it.
+pub async fn after_upgrade(client: &mut Client, flow: &mut Flow, upstream: UpstreamConnection) {
+    run(client, flow, upstream.stream, upstream.input).await;
+}
+
+fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refusal> {
+    if control.has(CLOSE) {
+        return Some(Refusal::new(Reason::Draining, "closed at the end of the drain period"));
+    }
+    if control.has(RECHECK) {
+        control.clear(RECHECK);
+        return recheck(flow);
+    }
+    None
+}
+
+/// Asks the gate again, under the snapshot that is in force now.
+fn recheck(flow: &mut Flow) -> Option<Refusal> {
+    let snapshot = flow.worker.snapshot.load_full();
+    let destination = flow.destination.clone()?;
+    let outcome = snapshot.gate.evaluate(&flow.identity, &destination).and_then(|permit| {
+        match flow.record.dialled {
+            Some(address) if flow.record.parent.is_none() => {
+                snapshot.gate.check_address(&permit, &destination, address.ip()).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    });
+    flow.snapshot = snapshot;
+    let denial = outcome.err()?;
+    Some(Refusal { reason: Reason::PolicyChanged, detail: denial.detail, rule: denial.rule })
+}
+
+fn broken(failure: Failure, up: bool) -> Refusal {
+    let client_side = matches!((&failure, up), (Failure::Reading(_), true) | (Failure::Writing(_), false));
+    let (Failure::Reading(error) | Failure::Writing(error)) = failure;
+    let reason = if client_side { Reason::ClientAborted } else { Reason::UpstreamReset };
+    Refusal::new(reason, error.to_string())
+}

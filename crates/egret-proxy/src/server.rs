@@ -1,0 +1,190 @@
+//! The proxy as a whole: worker threads, their snapshots, and the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use egret_core::flow_id::FlowIds;
+use egret_core::settings::Snapshot;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::access_log::AccessLog;
+use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
+use crate::listener::{self, Bound, Seat};
+use crate::metrics::Metrics;
+use crate::upstream::UpstreamError;
+use crate::worker::{Shared, Worker};
+
+/// How often kept connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long connections without work are kept while draining: a client that is about to use one is
+/// answered, and told to close.
+const IDLE_GRACE: Duration = Duration::from_secs(2);
+
+/// What is left to connections after the drain period.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// The running proxy.
+pub struct Server {
+    shared: Arc<Shared>,
+    workers: Vec<Arc<Worker>>,
+    threads: Mutex<Vec<(oneshot::Sender<()>, JoinHandle<()>)>>,
+    stop_accepting: watch::Sender<bool>,
+    metrics: Arc<Metrics>,
+    /// The addresses it listens on.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Starts the workers on these listeners. Each listener needs a socket for each worker.
+    ///
+    /// # Errors
+    /// A thread or a runtime could not be made.
+    pub fn start(
+        snapshot: &Snapshot,
+        bound: Vec<Bound>,
+        shared: Arc<Shared>,
+        metrics: Arc<Metrics>,
+        log: &AccessLog,
+        count: usize,
+    ) -> io::Result<Self> {
+        let addresses = bound.iter().map(|bound| bound.address).collect();
+        let (stop_accepting, stop) = watch::channel(false);
+        let seed = rand::random();
+        let workers: Vec<_> = (0..count)
+            .map(|index| {
+                let ids = FlowIds::new(seed, index as u64, count as u64);
+                let counters = metrics.worker(index);
+                let log = log.handle(index);
+                Arc::new(Worker::new(index, snapshot.clone(), shared.clone(), counters, log, ids))
+            })
+            .collect();
+        let mut doors = Vec::new();
+        let mut seats = Vec::new();
+        for worker in &workers {
+            let (door, queue) = mpsc::unbounded_channel();
+            doors.push(queue);
+            seats.push(Seat { load: worker.load.clone(), door });
+        }
+        let seats: Arc<[Seat]> = seats.into();
+        let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        for listener in bound {
+            for (of_worker, socket) in sockets.iter_mut().zip(listener.sockets) {
+                of_worker.push((socket, listener.address));
+            }
+        }
+        let mut threads = Vec::new();
+        for ((worker, sockets), mut queue) in workers.iter().zip(sockets).zip(doors) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (end, ended) = oneshot::channel::<()>();
+            let (worker, seats, stop) = (worker.clone(), seats.clone(), stop.clone());
+            let main = async move {
+                for (socket, address) in sockets {
+                    tokio::spawn(listener::accept(worker.clone(), socket, address, seats.clone(), stop.clone()));
+                }
+                let door = worker.clone();
+                tokio::spawn(async move {
+                    while let Some(accepted) = queue.recv().await {
+                        listener::serve(&door, accepted);
+                    }
+                });
+                tokio::spawn(sweep(worker));
+                // An error means that the server is gone, which ends the worker just as well.
+                let _ = ended.await;
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("egret-{}", threads.len()))
+                .spawn(move || {
+                    runtime.block_on(main);
+                    runtime.shutdown_background();
+                })?;
+            threads.push((end, thread));
+        }
+        Ok(Self { shared, workers, threads: Mutex::new(threads), stop_accepting, metrics, addresses })
+    }
+
+    /// Puts a new snapshot into force: at once for new flows, and open tunnels pass its gate again.
+    ///
+    /// # Errors
+    /// The snapshot cannot be used; the old one stays in force.
+    pub fn apply(&self, snapshot: &Snapshot) -> Result<(), UpstreamError> {
+        self.shared.upstream.apply(snapshot)?;
+        for worker in &self.workers {
+            worker.snapshot.store(Arc::new(snapshot.clone()));
+            worker.registry.signal(RECHECK);
+        }
+        Ok(())
+    }
+
+    /// How many client connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.workers.iter().map(|worker| worker.registry.len()).sum()
+    }
+
+    /// Whether draining has begun.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Ends in order: not ready, no new connections, in-flight work finished, and what is left at the
+    /// deadline closed with a reason. Cancelling it skips to the end.
+    pub async fn drain(&self, delay: Duration, timeout: Duration) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.metrics.set_draining(true);
+        tokio::time::sleep(delay).await;
+        let deadline = tokio::time::Instant::now() + timeout;
+        self.stop_accepting.send_replace(true);
+        self.signal(DRAIN);
+        let grace = tokio::time::Instant::now() + IDLE_GRACE.min(timeout / 4);
+        if !self.emptied(grace.min(deadline)).await {
+            self.signal(CLOSE_IDLE);
+            self.emptied(deadline).await;
+        }
+    }
+
+    /// Closes what is left, with a reason, and ends the workers.
+    pub async fn stop(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.stop_accepting.send_replace(true);
+        self.signal(CLOSE);
+        self.emptied(tokio::time::Instant::now() + LAST_MOMENT).await;
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for (end, thread) in threads {
+            let _ = end.send(());
+            let _ = thread.join();
+        }
+    }
+
+    fn signal(&self, signal: u8) {
+        for worker in &self.workers {
+            worker.registry.signal(signal);
+        }
+    }
+
+    /// Waits until no connection is open. False when some are at the deadline.
+    async fn emptied(&self, deadline: tokio::time::Instant) -> bool {
+        // Connections may still stand in the listeners' queues at first.
+        tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + Duration::from_millis(150))).await;
+        while self.connections() > 0 {
+            if tokio::time::Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        true
+    }
+}
+
+async fn sweep(worker: Arc<Worker>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let snapshot = worker.snapshot.load_full();
+        worker.pool.sweep(snapshot.generation, snapshot.upstream.pool_idle);
+    }
+}

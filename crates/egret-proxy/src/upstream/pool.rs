@@ -1,0 +1,154 @@
+//! Kept upstream connections, shared by all clients of one worker.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use egret_core::destination::Destination;
+use egret_core::settings::UpstreamSettings;
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Duration, Instant};
+
+use crate::buffer::Buffer;
+use crate::stream::Stream;
+
+/// An HTTP/1.1 connection to an origin or to a parent.
+#[derive(Debug)]
+pub struct UpstreamConnection {
+    /// The bytes.
+    pub stream: Stream,
+    /// Bytes that were read and not yet used.
+    pub input: Option<Buffer>,
+    /// The address that was dialled.
+    pub address: SocketAddr,
+    /// The generation of the snapshot it was dialled under.
+    pub generation: u64,
+    /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
+    pub pinned: bool,
+}
+
+/// What a kept connection can be used for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    /// The parent group it leads through.
+    pub parent: Option<Arc<str>>,
+    /// TLS is spoken on it.
+    pub tls: bool,
+    /// The origin; for a plain parent the parent itself.
+    pub destination: Destination,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: UpstreamConnection,
+    since: Instant,
+}
+
+/// The kept connections of one worker. The lock is only ever taken by the worker's own thread.
+#[derive(Debug, Default)]
+pub struct Pool {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_key: HashMap<PoolKey, Vec<Kept>>,
+    count: usize,
+}
+
+impl Pool {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner().count
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A living connection for this key, the one used last first. `surely` asks the kernel whether
+    /// the other side has closed, for requests that cannot be sent twice.
+    pub fn take(
+        &self,
+        key: &PoolKey,
+        generation: u64,
+        settings: &UpstreamSettings,
+        surely: bool,
+    ) -> Option<UpstreamConnection> {
+        let mut inner = self.inner();
+        let kept = inner.by_key.get_mut(key)?;
+        let mut dropped = 0;
+        let mut found = None;
+        let oldest = Instant::now().checked_sub(settings.pool_idle);
+        while let Some(candidate) = kept.pop() {
+            dropped += 1;
+            let mut connection = candidate.connection;
+            if connection.generation == generation
+                && oldest.is_none_or(|oldest| candidate.since >= oldest)
+                && is_quiet(&mut connection.stream, surely)
+            {
+                found = Some(connection);
+                break;
+            }
+        }
+        if kept.is_empty() && found.is_none() {
+            inner.by_key.remove(key);
+        }
+        inner.count -= dropped;
+        found
+    }
+
+    /// Keeps a connection for later.
+    pub fn put(&self, key: PoolKey, connection: UpstreamConnection, settings: &UpstreamSettings) {
+        let mut inner = self.inner();
+        if inner.count >= settings.pool_total {
+            return;
+        }
+        let kept = inner.by_key.entry(key).or_default();
+        if kept.len() >= settings.pool_per_origin {
+            return;
+        }
+        kept.push(Kept { connection, since: Instant::now() });
+        inner.count += 1;
+    }
+
+    /// Closes what is too old, of another generation, or closed by the other side.
+    pub fn sweep(&self, generation: u64, idle: Duration) {
+        let mut inner = self.inner();
+        let oldest = Instant::now().checked_sub(idle);
+        let mut count = 0;
+        inner.by_key.retain(|_, kept| {
+            kept.retain_mut(|one| {
+                one.connection.generation == generation
+                    && oldest.is_none_or(|oldest| one.since >= oldest)
+                    && is_quiet(&mut one.connection.stream, false)
+            });
+            count += kept.len();
+            !kept.is_empty()
+        });
+        inner.count = count;
+    }
+}
+
+/// Whether a connection without work has nothing to say. Anything that comes unasked, the end
+/// included, makes it unusable.
+fn is_quiet(stream: &mut Stream, surely: bool) -> bool {
+    if surely && let Some(tcp) = stream.as_tcp() {
+        let mut byte = [0_u8; 1];
+        let seen = rustix::net::recv(tcp, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        return matches!(seen, Err(error) if error == rustix::io::Errno::AGAIN);
+    }
+    let mut byte = [0_u8; 1];
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(Pin::new(stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)), Poll::Pending)
+}

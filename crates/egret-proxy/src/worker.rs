@@ -1,0 +1,173 @@
+//! What the tasks of one worker thread share, and what all workers share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use egret_core::flow_id::{FlowId, FlowIds};
+use egret_core::record::FlowRecord;
+use egret_core::settings::Snapshot;
+
+use crate::access_log::AccessLogHandle;
+use crate::control::Registry;
+use crate::metrics::{Limit, WorkerMetrics};
+use crate::upstream::Upstream;
+use crate::upstream::pool::Pool;
+
+/// Receives every finished record besides the access log: trace export, later the flow store.
+pub trait RecordSink: Send + Sync {
+    /// Takes a record. Must not block.
+    fn record(&self, record: &FlowRecord);
+}
+
+/// What all workers share. Nothing in it is locked on the way of a request but for the shard of the
+/// client's own address.
+pub struct Shared {
+    /// Resolver, TLS and parents.
+    pub upstream: Arc<Upstream>,
+    /// Counts client connections.
+    pub connections: Connections,
+    /// Draining has begun.
+    pub draining: AtomicBool,
+    /// The share of flows that are traced when the client did not decide; `None`: tracing is off.
+    pub trace_ratio: Option<f64>,
+    /// Receives every finished record.
+    pub sink: Option<Arc<dyn RecordSink>>,
+}
+
+/// What the tasks of one worker share. Only its own thread touches it, so nothing here is contended.
+pub struct Worker {
+    /// The worker's number, from 0.
+    pub index: usize,
+    /// What flows are decided by. Each worker holds a copy of its own, so that counting references
+    /// to it does not move a cache line between processors.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// Kept upstream connections.
+    pub pool: Pool,
+    /// Counters.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Access lines.
+    pub log: AccessLogHandle,
+    /// Open client connections.
+    pub registry: Arc<Registry>,
+    /// How many client connections this worker serves; what accepting balances by.
+    pub load: Arc<AtomicUsize>,
+    ids: Mutex<FlowIds>,
+    seed: AtomicU64,
+}
+
+impl Worker {
+    /// A worker.
+    #[must_use]
+    pub fn new(
+        index: usize,
+        snapshot: Snapshot,
+        shared: Arc<Shared>,
+        metrics: Arc<WorkerMetrics>,
+        log: AccessLogHandle,
+        ids: FlowIds,
+    ) -> Self {
+        Self {
+            index,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            shared,
+            pool: Pool::default(),
+            metrics,
+            log,
+            registry: Arc::default(),
+            load: Arc::default(),
+            ids: Mutex::new(ids),
+            seed: AtomicU64::new(rand::random()),
+        }
+    }
+
+    /// The next flow's id.
+    pub fn next_id(&self) -> FlowId {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).next_id()
+    }
+
+    /// A number that is hard to guess, for span ids and sampling.
+    pub fn random(&self) -> u64 {
+        // SplitMix64: well scattered, and one addition of shared state.
+        let mut z = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Whether draining has begun.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Shards of the table of clients.
+const SHARDS: usize = 64;
+
+/// Counts client connections, in all and by address.
+#[derive(Debug)]
+pub struct Connections {
+    total: AtomicUsize,
+    by_client: [Mutex<HashMap<IpAddr, usize>>; SHARDS],
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { total: AtomicUsize::new(0), by_client: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl Connections {
+    fn shard(&self, client: IpAddr) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        let last = match client {
+            IpAddr::V4(v4) => v4.octets()[3] ^ v4.octets()[2],
+            IpAddr::V6(v6) => v6.octets().iter().fold(0, |sum, octet| sum ^ octet),
+        };
+        self.by_client[usize::from(last) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn admit(self: &Connections, client: IpAddr, snapshot: &Snapshot) -> Result<(), Limit> {
+        let client = client.to_canonical();
+        if self.total.fetch_add(1, Ordering::Relaxed) >= snapshot.limits.connections {
+            self.total.fetch_sub(1, Ordering::Relaxed);
+            return Err(Limit::Connections);
+        }
+        let mut shard = self.shard(client);
+        let count = shard.entry(client).or_insert(0);
+        if *count >= snapshot.limits.connections_per_client {
+            drop(shard);
+            self.total.fetch_sub(1, Ordering::Relaxed);
+            return Err(Limit::ConnectionsPerClient);
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    /// Counts a connection out.
+    pub fn leave(&self, client: IpAddr) {
+        let client = client.to_canonical();
+        self.total.fetch_sub(1, Ordering::Relaxed);
+        let mut shard = self.shard(client);
+        if let Some(count) = shard.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                shard.remove(&client);
+            }
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+}
