@@ -1,1 +1,4 @@
 //! placeholder
+
+pub mod access_log;
+pub mod metrics;
