@@ -12,6 +12,8 @@ pub(super) trait Fields {
     fn time(&mut self, key: &str, value: SystemTime);
     /// Text that may hold anything.
     fn text(&mut self, key: &str, value: &str);
+    /// A word of ours, which needs no care.
+    fn word(&mut self, key: &str, value: &str);
     /// Two pieces of text as one value; the first is ours.
     fn joined(&mut self, key: &str, prefix: &str, value: &str);
     fn number(&mut self, key: &str, value: u64);
@@ -26,22 +28,22 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     // The moment the line was made, not that of the request: lines then come in the order of their
     // times, which log stores ask for, however long a tunnel was open.
     out.time("time", ended(record));
-    out.text("flow", record.id.as_str());
+    out.word("flow", record.id.as_str());
     out.address("client", record.client);
     out.text("method", record.method.as_str());
     out.text("target", &record.target);
-    out.text("treatment", record.treatment.as_str());
+    out.word("treatment", record.treatment.as_str());
     out.number("status", u64::from(record.status));
     if let Some(reason) = record.reason {
-        out.text("reason", reason.code());
-        out.text("blame", reason.blame().as_str());
+        out.word("reason", reason.code());
+        out.word("blame", reason.blame().as_str());
     }
     optional(record.detail.as_deref(), |detail| out.text("detail", detail));
     optional(record.rule.as_deref(), |rule| out.text("rule", rule));
     match &record.parent {
         Some(parent) => out.joined("route", "parent:", parent),
         // What was never dialled took no route.
-        None => optional(record.dialled, |_| out.text("route", "direct")),
+        None => optional(record.dialled, |_| out.word("route", "direct")),
     }
     optional(record.dialled, |dialled| out.address("dialled", dialled));
     out.flag("reused", record.reused);
@@ -53,8 +55,8 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     optional(record.phases.first_byte, |first| out.millis("firstByteMs", first));
     out.millis("totalMs", record.phases.total);
     optional(record.user_agent.as_deref(), |agent| out.text("userAgent", agent));
-    out.text("downstream", record.downstream.as_str());
-    optional(record.upstream, |upstream| out.text("upstream", upstream.as_str()));
+    out.word("downstream", record.downstream.as_str());
+    optional(record.upstream, |upstream| out.word("upstream", upstream.as_str()));
     optional(record.traceparent.as_deref(), |parent| out.text("traceparent", parent));
     if let Some((trace, span)) = &record.span {
         out.hex("traceId", trace);

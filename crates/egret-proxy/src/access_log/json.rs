@@ -22,6 +22,7 @@ struct Object<'a> {
 }
 
 impl Object<'_> {
+    #[inline(always)]
     fn key(&mut self, key: &str) {
         self.out.extend_from_slice(&[self.separator, b'"']);
         self.out.extend_from_slice(key.as_bytes());
@@ -44,6 +45,10 @@ impl Fields for Object<'_> {
 
     fn text(&mut self, key: &str, value: &str) {
         self.quoted(key, |object| text::json_escaped(object.out, value));
+    }
+
+    fn word(&mut self, key: &str, value: &str) {
+        self.quoted(key, |object| object.out.extend_from_slice(value.as_bytes()));
     }
 
     fn joined(&mut self, key: &str, prefix: &str, value: &str) {

@@ -22,6 +22,7 @@ struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
+    #[inline(always)]
     fn key(&mut self, key: &str) {
         if !std::mem::take(&mut self.first) {
             self.out.push(b' ');
@@ -44,6 +45,11 @@ impl Fields for Pairs<'_> {
 
     fn text(&mut self, key: &str, value: &str) {
         self.joined(key, "", value);
+    }
+
+    fn word(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.out.extend_from_slice(value.as_bytes());
     }
 
     fn joined(&mut self, key: &str, prefix: &str, value: &str) {
