@@ -1,1 +1,68 @@
-//! placeholder
+//! The admin HTTP server: health, readiness, metrics, and a page that says what this is.
+//!
+//! It answers `GET` and `HEAD` alone, changes nothing and shows no secret. What it tells comes
+//! through closures, so that this crate knows nothing of the data path.
+
+mod page;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use server::serve;
+
+/// Whether the process wants traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not all listeners are up yet.
+    Starting,
+    /// It does.
+    Ready,
+    /// It is shutting down and wants no new connections.
+    Draining,
+}
+
+impl Readiness {
+    /// As `/readyz` says it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// The answer to a scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsText {
+    /// For `Content-Type`.
+    pub content_type: &'static str,
+    /// The metrics.
+    pub body: String,
+}
+
+/// What the admin server tells, and where it gets it from. The closures are called on the server's
+/// runtime and must not block.
+pub struct AdminState {
+    /// The version of Egret.
+    pub version: String,
+    /// The listeners, as people should read them: `127.0.0.1:8888 (HTTP proxy)`.
+    pub listeners: Vec<String>,
+    /// Whether the process wants traffic.
+    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// The metrics, in the format that the `Accept` field given asks for.
+    pub metrics: Box<dyn Fn(Option<&str>) -> MetricsText + Send + Sync>,
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState")
+            .field("version", &self.version)
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}

@@ -14,3 +14,4 @@ pub mod reason;
 pub mod record;
 pub mod route;
 pub mod settings;
+pub mod trace_context;

@@ -1,0 +1,237 @@
+//! Adds up the workers' counters on a scrape and writes every family out.
+
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use egret_core::reason::Reason;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
+};
+
+use super::Inner;
+use super::families::{self, Family};
+use super::histogram::Sum;
+use super::labels::{Limit, MethodClass, Phase, PoolEvent, StatusClass};
+use super::process::ProcessFigures;
+use super::sources::Sources;
+use super::worker::{OUTCOMES, WorkerMetrics};
+
+/// What is registered with the registry of `prometheus-client`.
+#[derive(Debug)]
+pub(super) struct Scrape(pub(super) Arc<Inner>);
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut out = Out(encoder);
+        let inner = &*self.0;
+        requests(inner, &mut out)?;
+        connections(inner, &mut out)?;
+        phases(inner, &mut out)?;
+        limits_and_pool(inner, &mut out)?;
+        sources(&inner.sources, &mut out)?;
+        configuration(inner, &mut out)?;
+        process(&mut out)
+    }
+}
+
+/// The encoder, in the terms of this module.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+type Labels<'a> = [(&'a str, &'a str)];
+
+impl Out<'_> {
+    fn family(&mut self, family: &Family) -> Result<MetricEncoder<'_>, Error> {
+        // OpenMetrics names a counter without the suffix of its samples.
+        let name = family.name.strip_suffix("_total").unwrap_or(family.name);
+        self.0.encode_descriptor(name, family.help, None, family.kind.metric_type())
+    }
+
+    fn counter(&mut self, family: &Family, value: impl EncodeCounterValue) -> Result<(), Error> {
+        self.family(family)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    fn gauge(&mut self, family: &Family, value: impl EncodeGaugeValue) -> Result<(), Error> {
+        self.family(family)?.encode_gauge(&value)
+    }
+
+    /// One sample for each value of the family's only label.
+    fn counters(&mut self, family: &Family, samples: &[(&str, u64)]) -> Result<(), Error> {
+        let mut encoder = self.family(family)?;
+        let label = family.labels.first().copied().unwrap_or("");
+        for (value, count) in samples {
+            counter(&mut encoder, &[(label, *value)], *count)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(encoder: &mut MetricEncoder<'_>, labels: &Labels<'_>, count: u64) -> Result<(), Error> {
+    encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
+}
+
+fn sum(inner: &Inner, counter: impl Fn(&WorkerMetrics) -> &AtomicU64) -> u64 {
+    inner.workers.iter().map(|worker| counter(worker).load(Relaxed)).sum()
+}
+
+/// What is open: opened less closed. The closed ones are read first, so that a flow that ends in
+/// between makes the gauge too high by one and never negative.
+fn open(
+    inner: &Inner,
+    opened: impl Fn(&WorkerMetrics) -> &AtomicU64,
+    closed: impl Fn(&WorkerMetrics) -> &AtomicU64,
+) -> u64 {
+    let closed = sum(inner, closed);
+    sum(inner, opened).saturating_sub(closed)
+}
+
+fn requests(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let [method_label, status_label, reason_label] = ["method", "status_class", "reason"];
+    let mut encoder = out.family(&families::REQUESTS)?;
+    for method in MethodClass::ALL {
+        for status in StatusClass::ALL {
+            let row = (method.index() * StatusClass::COUNT + status.index()) * OUTCOMES;
+            for outcome in 0..OUTCOMES {
+                let count = sum(inner, |worker| &worker.requests[row + outcome]);
+                // Only what has happened: most of the thousands of combinations never will.
+                if count > 0 {
+                    let reason = outcome.checked_sub(1).map_or("ok", |index| Reason::ALL[index].code());
+                    let labels = [
+                        (method_label, method.as_str()),
+                        (status_label, status.as_str()),
+                        (reason_label, reason),
+                    ];
+                    counter(&mut encoder, &labels, count)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn connections(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let connections = open(inner, |worker| &worker.connections_opened, |worker| &worker.connections_closed);
+    out.gauge(&families::CONNECTIONS_OPEN, connections)?;
+    out.counter(&families::CONNECTIONS, sum(inner, |worker| &worker.connections_opened))?;
+    let tunnels = open(inner, |worker| &worker.tunnels_opened, |worker| &worker.tunnels_closed);
+    out.gauge(&families::TUNNELS_OPEN, tunnels)?;
+    out.counter(&families::TUNNELS, sum(inner, |worker| &worker.tunnels_opened))?;
+    let up = sum(inner, |worker| &worker.bytes_up);
+    let down = sum(inner, |worker| &worker.bytes_down);
+    out.counters(&families::BYTES, &[("up", up), ("down", down)])
+}
+
+fn phases(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let mut encoder = out.family(&families::PHASES)?;
+    for phase in Phase::ALL {
+        let mut sum = Sum::default();
+        for worker in &inner.workers {
+            worker.phases[phase.index()].add_to(&mut sum);
+        }
+        let labels: &Labels<'_> = &[("phase", phase.as_str())];
+        encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+            sum.seconds(),
+            sum.count(),
+            &sum.buckets(),
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+fn limits_and_pool(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let hits: Vec<(&str, u64)> = Limit::ALL
+        .iter()
+        .map(|limit| (limit.as_str(), sum(inner, |worker| &worker.limits[limit.index()])))
+        .collect();
+    out.counters(&families::LIMIT_HITS, &hits)?;
+    let events = [
+        (&families::POOL_HITS, PoolEvent::Hit),
+        (&families::POOL_MISSES, PoolEvent::Miss),
+        (&families::POOL_STALE, PoolEvent::Stale),
+        (&families::POOL_RETRIES, PoolEvent::Retry),
+    ];
+    for (family, event) in events {
+        out.counter(family, sum(inner, |worker| &worker.pool[event.index()]))?;
+    }
+    let idle = open(
+        inner,
+        |worker| &worker.pool[PoolEvent::Kept.index()],
+        |worker| &worker.pool[PoolEvent::Released.index()],
+    );
+    out.gauge(&families::POOL_IDLE, idle)
+}
+
+fn sources(sources: &Sources, out: &mut Out<'_>) -> Result<(), Error> {
+    if let Some(ask) = &sources.dns {
+        let dns = ask();
+        let lookups = [
+            ("cache", dns.cache_hits),
+            ("negative_cache", dns.negative_hits),
+            ("hosts_file", dns.hosts_file),
+            ("shared", dns.shared),
+            ("query", dns.cache_misses),
+        ];
+        out.counters(&families::DNS_LOOKUPS, &lookups)?;
+        let queries = [
+            ("ok", dns.queries_ok),
+            ("not_found", dns.queries_not_found),
+            ("failed", dns.queries_failed),
+            ("timeout", dns.queries_timed_out),
+        ];
+        out.counters(&families::DNS_QUERIES, &queries)?;
+        out.gauge(&families::DNS_CACHE_ENTRIES, dns.cache_entries)?;
+    }
+    if let Some(ask) = &sources.parents {
+        let mut encoder = out.family(&families::PARENT_UP)?;
+        for figure in ask() {
+            let labels: &Labels<'_> = &[("group", &figure.group), ("parent", &figure.parent)];
+            encoder.encode_family(&labels)?.encode_gauge(&u64::from(figure.up))?;
+        }
+    }
+    if let Some(ask) = &sources.access_log_dropped {
+        out.counter(&families::ACCESS_LOG_DROPPED, ask())?;
+    }
+    if let Some(ask) = &sources.spans_dropped {
+        out.counter(&families::SPANS_DROPPED, ask())?;
+    }
+    Ok(())
+}
+
+fn configuration(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    out.gauge(&families::CONFIG_GENERATION, inner.generation.load(Relaxed))?;
+    let reloads = [("ok", inner.reloads_ok.load(Relaxed)), ("refused", inner.reloads_refused.load(Relaxed))];
+    out.counters(&families::CONFIG_RELOADS, &reloads)?;
+    let loaded = inner.last_success_millis.load(Relaxed) as f64 / 1e3;
+    out.gauge(&families::CONFIG_LAST_SUCCESS, loaded)?;
+    out.gauge(&families::DRAINING, u64::from(inner.draining.load(Relaxed)))?;
+    out.gauge(&families::WORKERS, inner.workers.len() as u64)?;
+    let build = &inner.build;
+    let labels: &Labels<'_> =
+        &[("version", build.version), ("revision", build.revision), ("rustc", build.rustc)];
+    out.family(&families::BUILD_INFO)?.encode_family(&labels)?.encode_gauge(&1_u64)
+}
+
+fn process(out: &mut Out<'_>) -> Result<(), Error> {
+    let figures = ProcessFigures::read();
+    if let Some(seconds) = figures.cpu_seconds {
+        out.counter(&families::PROCESS_CPU, seconds)?;
+    }
+    if let Some(seconds) = figures.start_time_seconds {
+        out.gauge(&families::PROCESS_START, seconds)?;
+    }
+    let gauges = [
+        (&families::PROCESS_RESIDENT, figures.resident_bytes),
+        (&families::PROCESS_OPEN_FDS, figures.open_fds),
+        (&families::PROCESS_MAX_FDS, figures.max_fds),
+        (&families::PROCESS_THREADS, figures.threads),
+    ];
+    for (family, value) in gauges {
+        if let Some(value) = value {
+            out.gauge(family, value)?;
+        }
+    }
+    Ok(())
+}

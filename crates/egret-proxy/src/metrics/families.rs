@@ -1,0 +1,112 @@
+//! The names of all metrics, in one table: the scrape and the documentation are made from it.
+
+use prometheus_client::metrics::MetricType;
+
+/// One metric family.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Family {
+    /// The name as classic Prometheus shows it, `_total` included.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    pub(super) const fn metric_type(self) -> MetricType {
+        match self {
+            Self::Counter => MetricType::Counter,
+            Self::Gauge => MetricType::Gauge,
+            Self::Histogram => MetricType::Histogram,
+        }
+    }
+}
+
+macro_rules! families {
+    ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
+        $(pub(super) const $constant: Family =
+            Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)+
+        /// Every family, in the order of the documentation.
+        pub(super) const ALL: &[Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    REQUESTS = "egret_requests_total", Counter, ["method", "status_class", "reason"],
+        "Finished requests and tunnels, by method, class of the status sent (none: no status was sent) and reason code (ok: it went well).";
+    CONNECTIONS_OPEN = "egret_connections_open", Gauge, [],
+        "Client connections that are open.";
+    CONNECTIONS = "egret_connections_total", Counter, [],
+        "Client connections accepted.";
+    TUNNELS_OPEN = "egret_tunnels_open", Gauge, [],
+        "Tunnels (CONNECT and upgrades) that are open.";
+    TUNNELS = "egret_tunnels_total", Counter, [],
+        "Tunnels opened.";
+    BYTES = "egret_bytes_total", Counter, ["direction"],
+        "Payload bytes (bodies and tunnels), by direction: up is client to upstream, down is upstream to client.";
+    PHASES = "egret_phase_duration_seconds", Histogram, ["phase"],
+        "How long the phases of finished flows took: dns, connect, tls, first_byte (from the request's arrival), total.";
+    LIMIT_HITS = "egret_limit_hits_total", Counter, ["limit"],
+        "How often a limit was struck.";
+    POOL_HITS = "egret_pool_hits_total", Counter, [],
+        "Requests sent on a kept upstream connection.";
+    POOL_MISSES = "egret_pool_misses_total", Counter, [],
+        "Requests for which no kept upstream connection was there.";
+    POOL_STALE = "egret_pool_stale_total", Counter, [],
+        "Kept upstream connections that turned out to be closed.";
+    POOL_RETRIES = "egret_pool_retries_total", Counter, [],
+        "Requests sent again on a new connection after a stale one.";
+    POOL_IDLE = "egret_pool_idle_connections", Gauge, [],
+        "Upstream connections kept for later use.";
+    DNS_LOOKUPS = "egret_dns_lookups_total", Counter, ["source"],
+        "Names looked up, by where the answer came from: cache, negative_cache, hosts_file, shared (a query already under way), query.";
+    DNS_QUERIES = "egret_dns_queries_total", Counter, ["result"],
+        "Queries sent to name servers, by result: ok, not_found, failed, timeout.";
+    DNS_CACHE_ENTRIES = "egret_dns_cache_entries", Gauge, [],
+        "Names in the DNS cache.";
+    PARENT_UP = "egret_parent_up", Gauge, ["group", "parent"],
+        "1 while a parent proxy is used when its turn comes, 0 while it is passed over after a failure.";
+    ACCESS_LOG_DROPPED = "egret_access_log_dropped_total", Counter, [],
+        "Access lines lost because the output was too slow or failed.";
+    SPANS_DROPPED = "egret_trace_spans_dropped_total", Counter, [],
+        "Trace spans lost because the collector was too slow or failed.";
+    CONFIG_GENERATION = "egret_config_generation", Gauge, [],
+        "The generation of the configuration in use, counted from 1.";
+    CONFIG_RELOADS = "egret_config_reloads_total", Counter, ["result"],
+        "Attempts to reload the configuration, by result: ok, refused (the old one stays in use).";
+    CONFIG_LAST_SUCCESS = "egret_config_last_reload_success_timestamp_seconds", Gauge, [],
+        "When the configuration in use was loaded, in seconds since the epoch.";
+    DRAINING = "egret_draining", Gauge, [],
+        "1 while the process shuts down.";
+    WORKERS = "egret_workers", Gauge, [],
+        "Worker threads.";
+    BUILD_INFO = "egret_build_info", Gauge, ["version", "revision", "rustc"],
+        "Always 1; the labels say what is running.";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, [],
+        "User and system CPU time spent, in seconds.";
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge, [],
+        "Resident memory, in bytes.";
+    PROCESS_OPEN_FDS = "process_open_fds", Gauge, [],
+        "Open file descriptors.";
+    PROCESS_MAX_FDS = "process_max_fds", Gauge, [],
+        "File descriptors the process may have open.";
+    PROCESS_THREADS = "process_threads", Gauge, [],
+        "Threads of the process.";
+    PROCESS_START = "process_start_time_seconds", Gauge, [],
+        "When the process started, in seconds since the epoch.";
+}

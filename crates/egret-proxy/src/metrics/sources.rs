@@ -1,0 +1,66 @@
+//! Figures that other parts of the program keep, asked for on each scrape.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What the resolver counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DnsFigures {
+    /// Look-ups answered from the cache with addresses.
+    pub cache_hits: u64,
+    /// Look-ups answered from the cache with "no such name" or a kept failure.
+    pub negative_hits: u64,
+    /// Look-ups that had to ask.
+    pub cache_misses: u64,
+    /// Look-ups that waited for a query that was already under way.
+    pub shared: u64,
+    /// Look-ups answered from the hosts file.
+    pub hosts_file: u64,
+    /// Queries that found addresses.
+    pub queries_ok: u64,
+    /// Queries answered with "no such name" or "no address".
+    pub queries_not_found: u64,
+    /// Queries that name servers answered with an error.
+    pub queries_failed: u64,
+    /// Queries without an answer.
+    pub queries_timed_out: u64,
+    /// Names in the cache now.
+    pub cache_entries: u64,
+}
+
+/// The health of one parent proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentFigure {
+    /// The group's name.
+    pub group: Arc<str>,
+    /// The parent's host and port, without credentials.
+    pub parent: String,
+    /// It is used when its turn comes; false while it is passed over after a failure.
+    pub up: bool,
+}
+
+type Ask<T> = Option<Box<dyn Fn() -> T + Send + Sync>>;
+
+/// Where the figures come from. Those that are absent leave no metric.
+#[derive(Default)]
+pub struct Sources {
+    /// The resolver, all workers together.
+    pub dns: Ask<DnsFigures>,
+    /// The parents of all groups. Their number is bounded by the configuration.
+    pub parents: Ask<Vec<ParentFigure>>,
+    /// Lines that the access log dropped.
+    pub access_log_dropped: Ask<u64>,
+    /// Spans that the trace exporter dropped, where traces are exported.
+    pub spans_dropped: Ask<u64>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("dns", &self.dns.is_some())
+            .field("parents", &self.parents.is_some())
+            .field("access_log_dropped", &self.access_log_dropped.is_some())
+            .field("spans_dropped", &self.spans_dropped.is_some())
+            .finish()
+    }
+}

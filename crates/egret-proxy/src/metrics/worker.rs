@@ -1,0 +1,127 @@
+//! What one worker counts: relaxed additions on memory of its own, no lock and no look-up.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use egret_core::reason::Reason;
+use egret_core::record::FlowRecord;
+
+use super::histogram::Histogram;
+use super::labels::{Limit, MethodClass, Phase, PoolEvent, StatusClass};
+
+/// Outcomes of a request: every reason, and one more for going well.
+pub(super) const OUTCOMES: usize = Reason::COUNT + 1;
+
+/// The counters of one worker. Aligned so that two workers' counters never share a cache line.
+#[repr(align(128))]
+#[derive(Debug)]
+pub struct WorkerMetrics {
+    pub(super) requests: Box<[AtomicU64]>,
+    pub(super) connections_opened: AtomicU64,
+    pub(super) connections_closed: AtomicU64,
+    pub(super) tunnels_opened: AtomicU64,
+    pub(super) tunnels_closed: AtomicU64,
+    pub(super) bytes_up: AtomicU64,
+    pub(super) bytes_down: AtomicU64,
+    pub(super) phases: [Histogram; Phase::COUNT],
+    pub(super) limits: [AtomicU64; Limit::COUNT],
+    pub(super) pool: [AtomicU64; PoolEvent::COUNT],
+}
+
+impl Default for WorkerMetrics {
+    fn default() -> Self {
+        let requests = MethodClass::COUNT * StatusClass::COUNT * OUTCOMES;
+        Self {
+            requests: (0..requests).map(|_| AtomicU64::new(0)).collect(),
+            connections_opened: AtomicU64::new(0),
+            connections_closed: AtomicU64::new(0),
+            tunnels_opened: AtomicU64::new(0),
+            tunnels_closed: AtomicU64::new(0),
+            bytes_up: AtomicU64::new(0),
+            bytes_down: AtomicU64::new(0),
+            phases: Default::default(),
+            limits: Default::default(),
+            pool: Default::default(),
+        }
+    }
+}
+
+impl WorkerMetrics {
+    /// Counts a finished flow: the request with its outcome, and the phases it had. Nothing for an
+    /// interim record. Bytes are counted as they pass, with [`Self::bytes`].
+    pub fn finished(&self, record: &FlowRecord) {
+        if record.interim {
+            return;
+        }
+        self.request(MethodClass::of(&record.method), record.status, record.reason);
+        let phases = &record.phases;
+        let optional = [
+            (Phase::Dns, phases.dns),
+            (Phase::Connect, phases.connect),
+            (Phase::Tls, phases.tls),
+            (Phase::FirstByte, phases.first_byte),
+        ];
+        for (phase, duration) in optional {
+            if let Some(duration) = duration {
+                self.phase(phase, duration);
+            }
+        }
+        self.phase(Phase::Total, phases.total);
+    }
+
+    /// Counts a request; `status` is what the client was sent, 0 for nothing.
+    pub fn request(&self, method: MethodClass, status: u16, reason: Option<Reason>) {
+        let outcome = reason.map_or(0, |reason| reason.index() + 1);
+        let row = method.index() * StatusClass::COUNT + StatusClass::of(status).index();
+        add(&self.requests[row * OUTCOMES + outcome], 1);
+    }
+
+    /// A client connection was accepted.
+    pub fn connection_opened(&self) {
+        add(&self.connections_opened, 1);
+    }
+
+    /// A client connection ended.
+    pub fn connection_closed(&self) {
+        add(&self.connections_closed, 1);
+    }
+
+    /// A tunnel stands.
+    pub fn tunnel_opened(&self) {
+        add(&self.tunnels_opened, 1);
+    }
+
+    /// A tunnel ended.
+    pub fn tunnel_closed(&self) {
+        add(&self.tunnels_closed, 1);
+    }
+
+    /// Payload bytes passed since the last call, client to upstream and upstream to client.
+    pub fn bytes(&self, up: u64, down: u64) {
+        add(&self.bytes_up, up);
+        add(&self.bytes_down, down);
+    }
+
+    /// A phase took this long.
+    pub fn phase(&self, phase: Phase, duration: Duration) {
+        self.phases[phase.index()].observe(duration);
+    }
+
+    /// A limit was struck.
+    pub fn limit_hit(&self, limit: Limit) {
+        add(&self.limits[limit.index()], 1);
+    }
+
+    /// Something happened with a kept upstream connection. Every [`PoolEvent::Kept`] has to be
+    /// followed by one [`PoolEvent::Released`]: the gauge is their difference.
+    pub fn pool(&self, event: PoolEvent) {
+        add(&self.pool[event.index()], 1);
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Relaxed);
+    }
+}
