@@ -1,0 +1,13 @@
+//! The promises of `egret-core`, as tables and as properties.
+//!
+//! A case that a property test finds is added to the table beside it, where it says what it is about;
+//! that is why no regression files are kept.
+
+mod host;
+
+use proptest::prelude::ProptestConfig;
+
+/// The settings of every property test.
+fn properties() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
