@@ -3,6 +3,7 @@
 //! A case that a property test finds is added to the table beside it, where it says what it is about;
 //! that is why no regression files are kept.
 
+mod address;
 mod host;
 
 use proptest::prelude::ProptestConfig;
