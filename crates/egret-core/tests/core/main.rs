@@ -5,6 +5,8 @@
 
 mod address;
 mod host;
+mod no_proxy;
+mod pattern;
 
 use proptest::prelude::ProptestConfig;
 
