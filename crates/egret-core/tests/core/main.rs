@@ -4,6 +4,8 @@
 //! that is why no regression files are kept.
 
 mod address;
+mod gate;
+mod gate_properties;
 mod host;
 mod no_proxy;
 mod pattern;
