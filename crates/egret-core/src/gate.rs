@@ -1,7 +1,7 @@
 //! The gate: the one place that says whether a flow may go where it wants.
 //!
 //! A flow asks twice. [`Gate::evaluate`] decides by name and port, before anything is resolved;
-//! [`Permit::grant`] decides on each resolved address. Only a [`Grant`] can be dialled, and only this
+//! [`Gate::grant`] decides on each resolved address. Only a [`Grant`] can be dialled, and only this
 //! module can make one (invariant 1).
 
 use std::net::{IpAddr, SocketAddr};
