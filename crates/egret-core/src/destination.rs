@@ -1,47 +1,14 @@
 //! Where a client wants to go: host and port, in one normal form.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-/// A host, normalised: names in lower case without a trailing dot, addresses as addresses however
-/// they were spelled (`127.1`, `0x7f000001`, `2130706433`, `0177.0.0.1`, `[::ffff:127.0.0.1]`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// A DNS name: lower case, ASCII (IDNA A-labels), no trailing dot, at most 253 bytes.
-    Name(Arc<str>),
-    /// An IP address, IPv4-mapped IPv6 reduced to IPv4.
-    Address(IpAddr),
-}
+use memchr::memchr;
 
-/// Why a text is no host or authority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
-    /// Nothing stands where the host should be.
-    #[error("the host is empty")]
-    Empty,
-    /// A character that no host may have.
-    #[error("the host has a character that no host may have")]
-    Character,
-    /// A label or the whole name is too long (RFC 1035 section 2.3.4).
-    #[error("the host name or one of its labels is too long")]
-    TooLong,
-    /// A label is empty, as in `a..b`.
-    #[error("the host name has an empty label")]
-    EmptyLabel,
-    /// Brackets that do not hold an IPv6 address.
-    #[error("the brackets do not hold an IPv6 address")]
-    Ipv6,
-    /// A name whose last label is numeric and that is no IPv4 address in any spelling.
-    #[error("the host looks like an IPv4 address but is none")]
-    Ipv4,
-    /// The port is missing, empty, zero, not a number or above 65535.
-    #[error("the port is missing or is no number from 1 to 65535")]
-    Port,
-    /// User information (`user@host`) stands in front of the host.
-    #[error("user information in front of the host")]
-    UserInfo,
-}
+mod host;
+mod ipv4;
+
+pub use host::{Host, HostError};
 
 /// A host and a port: what a flow asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +18,10 @@ pub struct Destination {
     /// The port asked for, never zero.
     pub port: u16,
 }
+
+/// The most digits that a port may be written with. Leading zeros are legal (`port = *DIGIT`, RFC 3986
+/// section 3.2.3), but nobody needs more than a few.
+const MAX_PORT_DIGITS: usize = 8;
 
 impl Destination {
     /// The destination for a host and a port.
@@ -64,7 +35,15 @@ impl Destination {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_authority(text: &str) -> Result<Self, HostError> {
-        Self::parse_with_default(text, None)
+        Self::parse_bytes(text.as_bytes(), None)
+    }
+
+    /// [`Destination::parse_authority`] for bytes that nobody has looked at yet.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_authority_bytes(bytes: &[u8]) -> Result<Self, HostError> {
+        Self::parse_bytes(bytes, None)
     }
 
     /// Reads `host` or `host:port`; an absent or empty port is `default_port` (RFC 3986 section 3.2.3).
@@ -72,41 +51,62 @@ impl Destination {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_with_default(text: &str, default_port: Option<u16>) -> Result<Self, HostError> {
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (text, None),
-        };
-        let port = match port {
-            None | Some("") => default_port.ok_or(HostError::Port)?,
-            Some(port) => port.parse().map_err(|_| HostError::Port)?,
-        };
-        Ok(Self { host: Host::parse(host)?, port })
+        Self::parse_bytes(text.as_bytes(), default_port)
     }
-}
 
-impl Host {
-    /// Reads a host as it stands in a URL, IPv6 literals in brackets.
+    /// [`Destination::parse_with_default`] for bytes that nobody has looked at yet.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, HostError> {
-        if text.is_empty() {
-            return Err(HostError::Empty);
-        }
-        if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            return Ok(Self::Address(address.to_canonical()));
-        }
-        Ok(Self::Name(text.to_ascii_lowercase().into()))
+    pub fn parse_bytes(bytes: &[u8], default_port: Option<u16>) -> Result<Self, HostError> {
+        let (host, port) = split_port(bytes)?;
+        // The host first: what is wrong with it tells more than what is wrong with the port.
+        let host = Host::from_bytes(host)?;
+        let port = match port {
+            None | Some([]) => default_port.ok_or(HostError::Port)?,
+            Some(digits) => parse_port(digits)?,
+        };
+        Ok(Self { host, port })
     }
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(IpAddr::V4(v4)) => v4.fmt(f),
-            Self::Address(IpAddr::V6(v6)) => write!(f, "[{v6}]"),
+/// Splits `host[:port]`. The colons of an IPv6 address are no separators because it stands in brackets.
+fn split_port(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>), HostError> {
+    if bytes.first() == Some(&b'[') {
+        let end = memchr(b']', bytes).ok_or(HostError::Ipv6)? + 1;
+        let (host, rest) = bytes.split_at(end);
+        return match rest {
+            [] => Ok((host, None)),
+            [b':', port @ ..] => Ok((host, Some(port))),
+            _ => Err(HostError::Ipv6),
+        };
+    }
+    let Some(colon) = memchr(b':', bytes) else { return Ok((bytes, None)) };
+    let (host, port) = (&bytes[..colon], &bytes[colon + 1..]);
+    if memchr(b'@', port).is_some() {
+        return Err(HostError::UserInfo);
+    }
+    if memchr(b':', port).is_some() {
+        return Err(HostError::Unbracketed);
+    }
+    Ok((host, Some(port)))
+}
+
+/// Reads a port from 1 to 65535. Digits alone: no sign, no space.
+pub(crate) fn parse_port(digits: &[u8]) -> Result<u16, HostError> {
+    if digits.is_empty() || digits.len() > MAX_PORT_DIGITS {
+        return Err(HostError::Port);
+    }
+    let mut port = 0_u32;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(HostError::Port);
         }
+        port = port * 10 + u32::from(digit - b'0');
+    }
+    match u16::try_from(port) {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(HostError::Port),
     }
 }
 
@@ -118,6 +118,6 @@ impl fmt::Display for Destination {
 
 impl From<SocketAddr> for Destination {
     fn from(address: SocketAddr) -> Self {
-        Self { host: Host::Address(address.ip().to_canonical()), port: address.port() }
+        Self { host: address.ip().into(), port: address.port() }
     }
 }

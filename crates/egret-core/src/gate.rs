@@ -1,104 +1,24 @@
 //! The gate: the one place that says whether a flow may go where it wants.
 //!
 //! A flow asks twice. [`Gate::evaluate`] decides by name and port, before anything is resolved;
-//! [`Permit::grant`] decides on each resolved address. Only a [`Grant`] can be dialled, and only this
+//! [`Gate::grant`] decides on each resolved address. Only a [`Grant`] can be dialled, and only this
 //! module can make one (invariant 1).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use crate::address::AddressClass;
+use crate::address::address_of_well_known_name;
 use crate::destination::{Destination, Host};
 use crate::identity::Identity;
-use crate::pattern::{HostPattern, PortRange, any_network_contains};
 use crate::reason::Reason;
 
-/// A rule of the allow or deny list. It matches when the port matches and, where hosts or networks
-/// are named, one of them does.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// The rule's name, shown to whoever is refused.
-    pub name: Arc<str>,
-    /// Hosts by name; empty together with `networks` for every host.
-    pub hosts: Vec<HostPattern>,
-    /// Networks that the address dialled is looked up in.
-    pub networks: Vec<IpNet>,
-    /// Ports; empty for every port.
-    pub ports: Vec<PortRange>,
-}
+mod guard;
+mod rules;
 
-impl Rule {
-    fn port_matches(&self, port: u16) -> bool {
-        self.ports.is_empty() || self.ports.iter().any(|range| range.contains(port))
-    }
-
-    fn matches_every_host(&self) -> bool {
-        self.hosts.is_empty() && self.networks.is_empty()
-    }
-
-    fn matches_by_name(&self, destination: &Destination) -> bool {
-        self.port_matches(destination.port)
-            && (self.matches_every_host() || self.hosts.iter().any(|host| host.matches(&destination.host)))
-    }
-
-    fn matches_address(&self, port: u16, address: IpAddr) -> bool {
-        self.port_matches(port) && any_network_contains(&self.networks, address)
-    }
-}
-
-/// The built-in guard against reaching back into the proxy's own surroundings.
-#[derive(Clone, Debug, Default)]
-pub struct Guard {
-    /// Switched off: no class of address is refused. The proxy's own listeners still are.
-    pub disabled: bool,
-    /// Loopback destinations are let through (all listeners are on loopback).
-    pub allow_loopback: bool,
-    /// Networks exempt from the guard.
-    pub allow: Vec<IpNet>,
-    /// Addresses that the proxy itself listens on. An unspecified address stands for every address
-    /// of the machine, see `local_addresses`.
-    pub listeners: Vec<SocketAddr>,
-    /// The machine's own addresses, against which listeners on an unspecified address are checked.
-    pub local_addresses: Vec<IpAddr>,
-}
-
-impl Guard {
-    /// Why this address may not be dialled, if so.
-    fn refusal(&self, address: IpAddr, port: u16) -> Option<(Reason, String)> {
-        if self.is_own_listener(address, port) {
-            return Some((Reason::LoopDetected, format!("{address} port {port} is this proxy itself")));
-        }
-        if self.disabled {
-            return None;
-        }
-        let class = AddressClass::of(address);
-        match class {
-            AddressClass::Ordinary => return None,
-            AddressClass::Loopback if self.allow_loopback => return None,
-            _ => {}
-        }
-        if any_network_contains(&self.allow, address) {
-            return None;
-        }
-        Some((Reason::DeniedByGuard, format!("{address} is {}", class.describe())))
-    }
-
-    fn is_own_listener(&self, address: IpAddr, port: u16) -> bool {
-        let address = address.to_canonical();
-        self.listeners.iter().filter(|listener| listener.port() == port).any(|listener| {
-            let own = listener.ip().to_canonical();
-            own == address
-                || (own.is_unspecified()
-                    && (address.is_loopback()
-                        || address.is_unspecified()
-                        || self.local_addresses.contains(&address)))
-                || (address.is_unspecified() && own.is_loopback())
-        })
-    }
-}
+pub use guard::Guard;
+pub use rules::{Rule, Rules};
 
 /// A refusal by the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +56,8 @@ impl Grant {
         &self.destination
     }
 
-    /// The addresses that may be dialled, in the order they were resolved. Empty where a parent
-    /// proxy resolves the name.
+    /// The addresses that may be dialled, in the order they were resolved, IPv4-mapped IPv6 reduced to
+    /// IPv4. Empty where a parent proxy resolves the name, and only there.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -156,16 +76,16 @@ pub struct Gate {
     /// The built-in guard.
     pub guard: Guard,
     /// Deny rules; they win over allow rules.
-    pub deny: Vec<Rule>,
+    pub deny: Rules,
     /// Allow rules.
-    pub allow: Vec<Rule>,
+    pub allow: Rules,
     /// What happens to a destination that no rule matches.
     pub default_allow: bool,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { guard: Guard::default(), deny: Vec::new(), allow: Vec::new(), default_allow: true }
+        Self { guard: Guard::default(), deny: Rules::default(), allow: Rules::default(), default_allow: true }
     }
 }
 
@@ -176,19 +96,17 @@ impl Gate {
     /// The denial, when no address could change it.
     pub fn evaluate(&self, identity: &Identity, destination: &Destination) -> Result<Permit, Denial> {
         let _ = identity;
-        if let Some(rule) = self.deny.iter().find(|rule| rule.matches_by_name(destination)) {
+        if let Some(rule) = self.deny.naming(destination) {
             return Err(denied_by(rule, destination));
         }
-        let allowing = self.allow.iter().find(|rule| rule.matches_by_name(destination));
+        let allowing = self.allow.naming(destination);
         let permit = Permit {
             rule: allowing.map(|rule| rule.name.clone()),
             allowed_by_name: allowing.is_some() || self.default_allow,
         };
         if let Host::Address(address) = destination.host {
             self.check_address(&permit, destination, address)?;
-        } else if !permit.allowed_by_name
-            && !self.allow.iter().any(|rule| !rule.networks.is_empty() && rule.port_matches(destination.port))
-        {
+        } else if !permit.allowed_by_name && !self.allow.want_addresses(destination.port) {
             return Err(denied_by_default(destination));
         }
         Ok(permit)
@@ -205,15 +123,19 @@ impl Gate {
         address: IpAddr,
     ) -> Result<Option<Arc<str>>, Denial> {
         if let Some((reason, detail)) = self.guard.refusal(address, destination.port) {
+            let detail = match destination.host.name() {
+                Some(name) => format!("{name}: {detail}"),
+                None => detail,
+            };
             return Err(Denial { reason, rule: None, detail });
         }
-        if let Some(rule) = self.deny.iter().find(|rule| rule.matches_address(destination.port, address)) {
+        if let Some(rule) = self.deny.reaching(destination.port, address) {
             return Err(denied_by(rule, destination));
         }
         if permit.allowed_by_name {
             return Ok(permit.rule.clone());
         }
-        match self.allow.iter().find(|rule| rule.matches_address(destination.port, address)) {
+        match self.allow.holding(destination.port, address) {
             Some(rule) => Ok(Some(rule.name.clone())),
             None => Err(denied_by_default(destination)),
         }
@@ -222,7 +144,8 @@ impl Gate {
     /// Turns a permit into a grant for those of the resolved addresses that pass.
     ///
     /// # Errors
-    /// The denial of the first address, when none passes.
+    /// The denial of the first address, when none passes; [`Reason::DnsNotFound`] when there is none:
+    /// a grant without addresses would mean that a parent may resolve the name.
     pub fn grant(
         &self,
         permit: &Permit,
@@ -232,7 +155,7 @@ impl Gate {
         let mut first_denial = None;
         let mut addresses = SmallVec::new();
         let mut rule = None;
-        for &address in resolved {
+        for address in resolved.iter().map(IpAddr::to_canonical) {
             match self.check_address(permit, destination, address) {
                 Ok(by) => {
                     rule = rule.or(by);
@@ -241,22 +164,34 @@ impl Gate {
                 Err(denial) => first_denial = first_denial.or(Some(denial)),
             }
         }
-        match first_denial {
-            Some(denial) if addresses.is_empty() => Err(denial),
-            _ => Ok(Grant { destination: destination.clone(), addresses, rule }),
+        if addresses.is_empty() {
+            return Err(first_denial.unwrap_or_else(|| without_address(destination)));
         }
+        Ok(Grant { destination: destination.clone(), addresses, rule })
     }
 
     /// A grant for a destination whose name a parent proxy resolves. Rules on networks cannot be
-    /// applied to it; names that stand for the machine itself are refused as their addresses would be.
+    /// applied to it; names that stand for the machine itself or for a metadata service wherever they
+    /// are resolved (`localhost`, `metadata.google.internal`) are refused as their addresses would be.
     ///
     /// # Errors
-    /// The denial, when only a rule on networks could have allowed the destination.
+    /// The denial, when only a rule on networks could have allowed the destination, and those of
+    /// [`Gate::check_address`].
     pub fn grant_unresolved(&self, permit: &Permit, destination: &Destination) -> Result<Grant, Denial> {
-        if !permit.allowed_by_name && matches!(destination.host, Host::Name(_)) {
-            return Err(denied_by_default(destination));
-        }
-        Ok(Grant { destination: destination.clone(), addresses: SmallVec::new(), rule: permit.rule.clone() })
+        let known = match &destination.host {
+            Host::Name(name) => {
+                if !permit.allowed_by_name {
+                    return Err(denied_by_default(destination));
+                }
+                address_of_well_known_name(name)
+            }
+            Host::Address(address) => Some(*address),
+        };
+        let rule = match known {
+            Some(address) => self.check_address(permit, destination, address)?,
+            None => permit.rule.clone(),
+        };
+        Ok(Grant { destination: destination.clone(), addresses: SmallVec::new(), rule })
     }
 }
 
@@ -264,14 +199,17 @@ impl Gate {
 /// pass neither the guard nor the rules; only the proxy's own listeners are refused.
 ///
 /// # Errors
-/// The denial, when every address is the proxy itself.
+/// The denial, when every address is the proxy itself or there is none.
 pub fn grant_parent(gate: &Gate, parent: &Destination, resolved: &[IpAddr]) -> Result<Grant, Denial> {
     let addresses: SmallVec<[SocketAddr; 4]> = resolved
         .iter()
         .filter(|address| !gate.guard.is_own_listener(**address, parent.port))
-        .map(|address| SocketAddr::new(*address, parent.port))
+        .map(|address| SocketAddr::new(address.to_canonical(), parent.port))
         .collect();
-    if addresses.is_empty() && !resolved.is_empty() {
+    if addresses.is_empty() {
+        if resolved.is_empty() {
+            return Err(without_address(parent));
+        }
         let detail = format!("the parent {parent} is this proxy itself");
         return Err(Denial { reason: Reason::LoopDetected, rule: None, detail });
     }
@@ -285,4 +223,9 @@ fn denied_by(rule: &Rule, destination: &Destination) -> Denial {
 
 fn denied_by_default(destination: &Destination) -> Denial {
     Denial { reason: Reason::DeniedByDefault, rule: None, detail: format!("no rule allows {destination}") }
+}
+
+fn without_address(destination: &Destination) -> Denial {
+    let detail = format!("{} has no address", destination.host);
+    Denial { reason: Reason::DnsNotFound, rule: None, detail }
 }
