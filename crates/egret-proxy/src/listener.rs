@@ -123,7 +123,7 @@ pub async fn accept(
                 Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
                 Err(error) => rest(&worker, &error).await,
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         }
     }
     refuse_new_handshakes(socket.get_ref());
@@ -137,6 +137,11 @@ pub async fn accept(
     while let Ok((accepted, peer)) = accept_one(socket.get_ref()) {
         admit(&worker, accepted, peer, address, &seats);
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone, which is a reason to stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn accept_one(socket: &TcpListener) -> io::Result<(OwnedFd, SocketAddr)> {

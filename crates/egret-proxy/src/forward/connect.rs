@@ -1,9 +1,10 @@
 //! An upstream connection for a request: a kept one, or a new one.
 
+use std::sync::Arc;
+
 use egret_core::destination::Destination;
 use egret_core::reason::Reason;
-use egret_core::route::{ParentGroup, ParentScheme};
-use std::sync::Arc;
+use egret_core::route::ParentScheme;
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -11,15 +12,16 @@ use crate::flow::Flow;
 use crate::gate::{self, Decision};
 use crate::http1::target::Scheme;
 use crate::refuse::Refusal;
-use crate::upstream::pool::{PoolKey, UpstreamConnection};
-use crate::upstream::{self, DialError};
+use crate::metrics::{Limit, PoolEvent};
+use crate::upstream::pool::{ParentForm, PoolKey, UpstreamConnection};
+use crate::upstream::{self, Alpn, DialError, Roots};
 
 /// Where a request's connection leads.
 #[derive(Debug)]
 pub struct Way {
     /// What the connection can be used for.
     pub key: PoolKey,
-    /// The request goes to an HTTP parent as it is, with the whole URL as its target.
+    /// The request may go to an HTTP parent as it is, with the whole URL as its target.
     pub to_parent: bool,
 }
 
@@ -28,15 +30,17 @@ pub struct Way {
 pub fn way(scheme: Scheme, destination: &Destination, decision: &Decision) -> Way {
     let tls = scheme == Scheme::Https;
     let parent = decision.parent.as_ref();
-    let to_parent = !tls
+    let to_parent = !tls && parent.is_some();
+    // A connection to an HTTP parent takes requests for any origin; one through SOCKS leads to one.
+    let shared = to_parent
         && parent.is_some_and(|group| {
-            group.parents.iter().any(|parent| parent.scheme != ParentScheme::Socks5)
+            group.parents.iter().all(|parent| parent.scheme != ParentScheme::Socks5)
         });
     let key = PoolKey {
         parent: parent.map(|group| group.name.clone()),
         tls,
         destination: match parent {
-            Some(group) if to_parent => group.parents[0].address.clone(),
+            Some(group) if shared => group.parents[0].address.clone(),
             _ => destination.clone(),
         },
     };
@@ -60,7 +64,7 @@ pub fn kept(
         }
     };
     let Some(connection) = connection else {
-        flow.worker.metrics.pool_miss();
+        flow.worker.metrics.pool(PoolEvent::Miss);
         return None;
     };
     // The connection was made for somebody: its address has to pass for this client as well.
@@ -71,7 +75,7 @@ pub fn kept(
             Err(_) => return None,
         }
     }
-    flow.worker.metrics.pool_hit();
+    flow.worker.metrics.pool(PoolEvent::Hit);
     flow.record.reused = true;
     flow.record.dialled = Some(connection.address);
     Some(connection)
@@ -93,6 +97,7 @@ pub async fn fresh(
     let upstream = flow.worker.shared.upstream.clone();
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;
+    let mut parent_form = None;
     let (mut stream, address) = match &decision.parent {
         None => {
             let began = Instant::now();
@@ -102,9 +107,14 @@ pub async fn fresh(
             (stream, address)
         }
         Some(group) if way.to_parent => {
-            let parent = upstream.connect_parent(&snapshot, group, deadline).await;
+            let parent = upstream.connect_parent(&snapshot, group, &grant, deadline).await;
             let parent = parent.map_err(|error| failed(flow, error))?;
             note(flow, &parent.phases);
+            silent(&parent.early)?;
+            if parent.takes_absolute_form() {
+                let authorization = parent.proxy_authorization_value().map(Arc::from);
+                parent_form = Some(ParentForm { authorization });
+            }
             (parent.io, parent.dialled)
         }
         Some(group) => {
@@ -112,10 +122,7 @@ pub async fn fresh(
             let tunnel = upstream.tunnel_through(&snapshot, group, &grant, via, deadline).await;
             let tunnel = tunnel.map_err(|error| failed(flow, error))?;
             note(flow, &tunnel.phases);
-            if !tunnel.early.is_empty() {
-                // In HTTP and in TLS the client speaks first.
-                return Err(Refusal::new(Reason::ParentProtocol, "bytes came before the request was sent"));
-            }
+            silent(&tunnel.early)?;
             (tunnel.io, tunnel.dialled)
         }
     };
@@ -123,17 +130,27 @@ pub async fn fresh(
     if scheme == Scheme::Https {
         let began = Instant::now();
         let deadline = began + snapshot.timeouts.tls;
-        let outcome = upstream.tls_to_origin(stream, &destination.host, deadline).await;
+        let outcome =
+            upstream.tls_connect(stream, &destination.host, Roots::Origin, Alpn::Http1, deadline).await;
         stream = outcome.map_err(|error| failed(flow, error))?;
         flow.record.phases.tls = Some(began.elapsed());
     }
-    Ok(UpstreamConnection { stream, input: None, address, generation: snapshot.generation, pinned: false })
+    Ok(UpstreamConnection {
+        stream,
+        input: None,
+        address,
+        generation: snapshot.generation,
+        parent: parent_form,
+        pinned: false,
+    })
 }
 
-/// What the parents of a group want to see in `Proxy-Authorization` on a plain request.
-#[must_use]
-pub fn parent_authorization(group: &Arc<ParentGroup>) -> Option<String> {
-    group.parents.iter().find_map(upstream::proxy_authorization)
+/// In HTTP and in TLS the client speaks first.
+fn silent(early: &[u8]) -> Result<(), Refusal> {
+    if early.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::ParentProtocol, "bytes came before the request was sent"))
 }
 
 fn note(flow: &mut Flow, phases: &upstream::DialPhases) {
@@ -147,7 +164,7 @@ pub fn failed(flow: &mut Flow, error: DialError) -> Refusal {
     note(flow, &error.phases);
     flow.record.dialled = error.dialled;
     if error.reason == Reason::OutOfDescriptors {
-        flow.worker.metrics.limit_hit(crate::metrics::Limit::Descriptors);
+        flow.worker.metrics.limit_hit(Limit::Descriptors);
     }
     Refusal::new(error.reason, error.detail)
 }

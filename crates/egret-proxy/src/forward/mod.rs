@@ -20,13 +20,14 @@ use crate::http1::fields::{FieldName, list};
 use crate::http1::response::Asked;
 use crate::http1::target::{Scheme, Target};
 use crate::http1::{BodyLength, HeadLimits, RequestHead, ResponseHead};
+use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
 use crate::relay;
 use crate::upstream::pool::{PoolKey, UpstreamConnection};
 
 use connect::Way;
 use exchange::{Failed, Upload};
-use request::{Extra, Form};
+use request::{Extra, Written};
 
 /// Interim responses (1xx) forgiven before the final one.
 const MAX_INTERIM: usize = 32;
@@ -67,13 +68,13 @@ struct Plan {
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> Result<After, Refusal> {
     let plan = plan(client, flow, &head)?;
-    let request_head = write_request(client, flow, &head, &plan);
+    let written = write_request(client, flow, &head, &plan);
     client.consume(head.length);
     client.spare.request_fields = head.fields;
     flow.record.treatment = Treatment::Forward;
 
     let snapshot = flow.snapshot.clone();
-    let (mut upstream, mut upload, response) = send(client, flow, &plan, request_head, &snapshot).await?;
+    let (mut upstream, mut upload, response) = send(client, flow, &plan, written, &snapshot).await?;
     flow.record.upstream = Some(response.version);
     flow.first_byte();
     let outcome = respond(client, flow, &plan, &mut upstream, &mut upload, response, &snapshot).await;
@@ -126,25 +127,15 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
     })
 }
 
-fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan: &Plan) -> Vec<u8> {
-    let mut out = std::mem::take(&mut client.spare.request_head);
-    let authorization = match &plan.decision.parent {
-        Some(group) if plan.way.to_parent => connect::parent_authorization(group),
-        _ => None,
-    };
-    let form = if plan.way.to_parent {
-        Form::Absolute { authorization: authorization.as_deref() }
-    } else {
-        Form::Origin
-    };
+fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan: &Plan) -> Written {
+    let memory = std::mem::take(&mut client.spare.request_head);
     let traceparent = crate::trace::begin(flow, head.value(FieldName::Traceparent, client.filled()));
     let extra = Extra {
         http: &flow.snapshot.http,
         client: flow.identity.ip(),
         traceparent: traceparent.as_ref().map(<[u8; 55]>::as_slice),
     };
-    request::write(&mut out, client.filled(), head, form, &extra);
-    out
+    request::write(memory, client.filled(), head, plan.way.to_parent, &extra)
 }
 
 /// Sends the request and gets a response head. A kept connection that turns out to be dead is
@@ -153,18 +144,19 @@ async fn send(
     client: &mut Client,
     flow: &mut Flow,
     plan: &Plan,
-    request_head: Vec<u8>,
+    mut written: Written,
     snapshot: &Arc<Snapshot>,
 ) -> Result<(UpstreamConnection, Upload, ResponseHead), Refusal> {
-    let mut request_head = request_head;
     let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
     if let Some(mut upstream) = kept {
-        let mut upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, request_head));
+        let mut upload = upload(plan, &mut written, &upstream);
         match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
             Ok(response) => return Ok((upstream, upload, response)),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
-                flow.worker.metrics.pool_retry();
-                request_head = upload.pump.into_head();
+                flow.worker.metrics.pool(PoolEvent::Retry);
+                if upstream.parent.is_none() {
+                    written.head = upload.pump.into_head();
+                }
             }
             Err(failed) => {
                 flow.record.bytes_up += upload.pump.data;
@@ -174,7 +166,7 @@ async fn send(
     }
     let mut upstream =
         connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way).await?;
-    let mut upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, request_head));
+    let mut upload = upload(plan, &mut written, &upstream);
     match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
         Ok(response) => Ok((upstream, upload, response)),
         Err(failed) => {
@@ -182,6 +174,16 @@ async fn send(
             Err(failed.refusal)
         }
     }
+}
+
+/// The request as this connection wants it. An origin's head is moved out of `written`, to be put
+/// back by whoever sends it again.
+fn upload(plan: &Plan, written: &mut Written, upstream: &UpstreamConnection) -> Upload {
+    let head = match &upstream.parent {
+        Some(form) => written.for_parent(form.authorization.as_deref()),
+        None => std::mem::take(&mut written.head),
+    };
+    Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, head))
 }
 
 enum Delivered {
@@ -209,7 +211,7 @@ async fn respond(
         }
         response = pass_interim(client, plan, upstream, upload, response, snapshot).await?;
     }
-    if response.status == 407 && plan.way.to_parent {
+    if response.status == 407 && upstream.parent.is_some() {
         return Err(Refusal::new(Reason::ParentRefused, "the parent proxy wants credentials (407)"));
     }
     if response.status == 101 {

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use egret_core::record::Protocol;
 use egret_core::settings::{ForwardedHeader, HttpSettings};
@@ -10,16 +11,32 @@ use crate::http1::fields::{FieldName, list};
 use crate::http1::target::Target;
 use crate::http1::{BodyLength, Field, RequestHead};
 
-/// How the target is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form<'a> {
-    /// `/path`, for an origin.
-    Origin,
-    /// The whole URL, for a parent proxy, with what `Proxy-Authorization` has to say.
-    Absolute {
-        /// The value of `Proxy-Authorization`.
-        authorization: Option<&'a str>,
-    },
+/// The head of a request in origin form, and what it takes to send it to a parent proxy instead.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The head, for an origin.
+    pub head: Vec<u8>,
+    /// Where the target stands in it.
+    target: Range<usize>,
+    /// The target in absolute form.
+    absolute: Vec<u8>,
+}
+
+impl Written {
+    /// The head for a parent proxy: the whole URL as its target (RFC 9112 section 3.2.2), and what
+    /// the parent wants to see in `Proxy-Authorization`.
+    #[must_use]
+    pub fn for_parent(&self, authorization: Option<&str>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.head.len() + self.absolute.len() + 64);
+        out.extend_from_slice(&self.head[..self.target.start]);
+        out.extend_from_slice(&self.absolute);
+        out.extend_from_slice(&self.head[self.target.end..self.head.len() - 2]);
+        if let Some(value) = authorization {
+            line(&mut out, b"Proxy-Authorization", value.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
 }
 
 /// What else goes into a head.
@@ -33,45 +50,58 @@ pub struct Extra<'a> {
     pub traceparent: Option<&'a [u8]>,
 }
 
-/// Writes the head of a request to `out`.
-pub fn write(out: &mut Vec<u8>, input: &[u8], head: &RequestHead, form: Form<'_>, extra: &Extra<'_>) {
+/// Writes the head of a request into the memory of `out`. The absolute form is written as well where
+/// it `may_need_absolute`.
+#[must_use]
+pub fn write(
+    mut out: Vec<u8>,
+    input: &[u8],
+    head: &RequestHead,
+    may_need_absolute: bool,
+    extra: &Extra<'_>,
+) -> Written {
     out.clear();
     let Target::Absolute { scheme, authority, path, .. } = &head.target else {
         debug_assert!(false, "only absolute targets are forwarded");
-        return;
+        return Written::default();
     };
     let authority = &input[authority.clone()];
     let path = &input[path.clone()];
     out.extend_from_slice(&input[head.method.clone()]);
     out.push(b' ');
-    if let Form::Absolute { .. } = form {
-        out.extend_from_slice(scheme.as_str().as_bytes());
-        out.extend_from_slice(b"://");
-        out.extend_from_slice(authority);
+    let start = out.len();
+    write_path(&mut out, input, head, path);
+    let target = start..out.len();
+    let mut absolute = Vec::new();
+    if may_need_absolute {
+        absolute.extend_from_slice(scheme.as_str().as_bytes());
+        absolute.extend_from_slice(b"://");
+        absolute.extend_from_slice(authority);
+        if &out[target.clone()] != b"*" {
+            absolute.extend_from_slice(&out[target.clone()]);
+        }
     }
-    write_path(out, input, head, path, form);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let named = Named::read(input, &head.fields);
     if !head.fields.iter().any(|field| field.name == FieldName::Host) {
-        line(out, b"Host", authority);
+        line(&mut out, b"Host", authority);
     }
     for field in &head.fields {
-        write_field(out, input, head, field, &named, authority, extra);
+        write_field(&mut out, input, head, field, &named, authority, extra);
     }
     if head.upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     }
-    if let Form::Absolute { authorization: Some(value) } = form {
-        line(out, b"Proxy-Authorization", value.as_bytes());
-    }
-    write_forwarded(out, input, head, authority, extra);
+    write_forwarded(&mut out, input, head, authority, extra);
     if let Some(value) = extra.traceparent {
-        line(out, b"traceparent", value);
+        line(&mut out, b"traceparent", value);
     }
     if extra.http.send_via {
+        // Writing to memory cannot fail.
         let _ = write!(out, "Via: {} {}\r\n", via_version(head.version), extra.http.via);
     }
     out.extend_from_slice(b"\r\n");
+    Written { head: out, target, absolute }
 }
 
 /// `1.1` and so on, as `Via` writes the protocol that a message was received by.
@@ -83,21 +113,17 @@ pub fn via_version(version: Protocol) -> &'static str {
     }
 }
 
-fn write_path(out: &mut Vec<u8>, input: &[u8], head: &RequestHead, path: &[u8], form: Form<'_>) {
-    if path.is_empty() {
+fn write_path(out: &mut Vec<u8>, input: &[u8], head: &RequestHead, path: &[u8]) {
+    match path.first() {
         // OPTIONS without a path asks the server as a whole (RFC 9112 section 3.2.4).
-        let asterisk = &input[head.method.clone()] == b"OPTIONS" && form == Form::Origin;
-        match (asterisk, form) {
-            (true, _) => out.push(b'*'),
-            (false, Form::Origin) => out.push(b'/'),
-            (false, Form::Absolute { .. }) => {}
+        None if &input[head.method.clone()] == b"OPTIONS" => out.push(b'*'),
+        None => out.push(b'/'),
+        Some(b'/') => out.extend_from_slice(path),
+        Some(_) => {
+            out.push(b'/');
+            out.extend_from_slice(path);
         }
-        return;
     }
-    if path[0] != b'/' {
-        out.push(b'/');
-    }
-    out.extend_from_slice(path);
 }
 
 fn write_field(

@@ -100,7 +100,6 @@ async fn next_head(client: &mut Client, first: bool) -> Next {
             if client.input.is_none() {
                 return Poll::Ready(Next::End);
             }
-            client.worker.metrics.limit_hit(Limit::HeadTime);
             let detail = format!("the request head was not complete within {:?}", snapshot.timeouts.head);
             return Poll::Ready(Next::Wrong(Refusal::new(Reason::RequestTimeout, detail)));
         }

@@ -26,8 +26,23 @@ pub struct UpstreamConnection {
     pub address: SocketAddr,
     /// The generation of the snapshot it was dialled under.
     pub generation: u64,
+    /// It leads to an HTTP parent, which takes whole URLs.
+    pub parent: Option<ParentForm>,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
+}
+
+/// What a request needs to be taken by an HTTP parent.
+#[derive(Clone)]
+pub struct ParentForm {
+    /// The value of `Proxy-Authorization`. A secret.
+    pub authorization: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for ParentForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ParentForm(..)")
+    }
 }
 
 /// What a kept connection can be used for.
