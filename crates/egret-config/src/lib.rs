@@ -1,1 +1,46 @@
-//! placeholder
+//! The configuration file of Egret: its fields, their checks, its JSON Schema and reference, and how it
+//! becomes what the data path knows.
+//!
+//! The way of a file: text → [tree with places](yaml) → [walk beside the schema](walk) → typed
+//! [`ConfigFile`] → [checks across fields](checks) → [`Config`] → [`Compiled`]. Every step says all that it
+//! finds wrong, each with its place.
+
+mod checks;
+mod command;
+mod compile;
+mod config;
+mod emit;
+pub mod file;
+mod mask;
+mod overrides;
+mod problem;
+mod reference;
+mod referenced;
+mod render;
+mod schema;
+mod source;
+mod suggest;
+mod terms;
+pub mod values;
+mod walk;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Form, Loaded, Verdict, check_file, load};
+pub use compile::{Compiled, LogSettings, TracingSettings};
+pub use config::{Config, check, check_bytes};
+pub use file::{ConfigFile, LogFormat, LogLevel, LoopbackRule};
+pub use overrides::Overrides;
+pub use problem::{Place, Problem, Quote};
+pub use reference::{example, reference};
+pub use render::{render, render_json};
+pub use schema::schema;
+
+/// What a fuzz target calls: reads, checks and renders whatever bytes these are. It must never panic.
+pub fn fuzz_check(bytes: &[u8]) {
+    if let Err(problems) = check_bytes(bytes, "fuzz.yaml", &Overrides::default()) {
+        let _ = (render(&problems, true), render_json(&problems));
+    }
+}

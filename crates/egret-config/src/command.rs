@@ -1,0 +1,107 @@
+//! The library side of `egret check` and of starting: load, and say what is wrong.
+
+use std::path::{Path, PathBuf};
+
+use crate::compile::Compiled;
+use crate::config::{Config, check_bytes};
+use crate::overrides::Overrides;
+use crate::problem::Problem;
+use crate::referenced;
+use crate::render::{render, render_json};
+
+/// A configuration that was read, checked and compiled.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What it compiles into.
+    pub compiled: Compiled,
+    /// The files to watch: the configuration itself, if there is one, and what it refers to.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads a configuration, or the defaults when `path` is `None`, with what the command line sets instead.
+/// Blocks while it reads files. `generation` goes into the snapshot.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn load(path: Option<&Path>, overrides: &Overrides, generation: u64) -> Result<Loaded, Vec<Problem>> {
+    let (bytes, name, base_dir) = match path {
+        Some(path) => {
+            let bytes = referenced::configuration(path).map_err(|problem| vec![problem])?;
+            (bytes, path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+        }
+        None => (Vec::new(), "defaults".to_owned(), Path::new("")),
+    };
+    let config = check_bytes(&bytes, &name, overrides)?;
+    let compiled = config.compile(generation, base_dir)?;
+    let mut files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
+    files.extend(config.referenced_files(base_dir));
+    Ok(Loaded { config, compiled, files })
+}
+
+/// How `egret check` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text {
+        /// With ANSI colours.
+        colour: bool,
+    },
+    /// A JSON array of problems, empty when there are none.
+    Json,
+}
+
+/// The answer of `egret check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the configuration is valid. When not, the command's exit status is 1.
+    pub valid: bool,
+    /// What to print on standard output.
+    pub text: String,
+}
+
+/// `egret check FILE`: checks a configuration and the files it refers to.
+#[must_use]
+pub fn check_file(path: &Path, form: Form) -> Verdict {
+    match load(Some(path), &Overrides::default(), 1) {
+        Ok(loaded) => Verdict {
+            valid: true,
+            text: match form {
+                Form::Text { .. } => format!("{} is valid: {}\n", path.display(), summary(&loaded.compiled)),
+                Form::Json => render_json(&[]),
+            },
+        },
+        Err(problems) => Verdict {
+            valid: false,
+            text: match form {
+                Form::Text { colour } => render(&problems, colour),
+                Form::Json => render_json(&problems),
+            },
+        },
+    }
+}
+
+/// What a configuration comes to, in one line: what people get wrong without an error.
+fn summary(compiled: &Compiled) -> String {
+    let listeners: Vec<_> = compiled.process.listeners.iter().map(ToString::to_string).collect();
+    let gate = &compiled.snapshot.gate;
+    let mut parts = vec![format!("listens on {}", listeners.join(", "))];
+    parts.push(match (gate.guard.disabled, gate.guard.allow_loopback) {
+        (true, _) => "guard off".to_owned(),
+        (false, true) => "guard on but for loopback".to_owned(),
+        (false, false) => "guard on".to_owned(),
+    });
+    let default = if gate.default_allow { "allowed" } else { "refused" };
+    parts.push(format!(
+        "{} deny and {} allow rules, all else is {default}",
+        gate.deny.len(),
+        gate.allow.len()
+    ));
+    match compiled.snapshot.routes.groups.len() {
+        0 => parts.push("no parents".to_owned()),
+        1 => parts.push("1 group of parents".to_owned()),
+        count => parts.push(format!("{count} groups of parents")),
+    }
+    parts.join("; ")
+}

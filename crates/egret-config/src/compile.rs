@@ -1,0 +1,250 @@
+//! From the checked file to what the data path knows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use egret_core::gate::{Gate, Guard, Rule};
+use egret_core::pattern::NoProxy;
+use egret_core::route::{Credentials, ParentGroup, Routes};
+use egret_core::settings::{AccessLogOutput, DnsSettings, ProcessSettings, Snapshot, UpstreamSettings};
+
+use crate::checks::{parent_name, rule_name};
+use crate::config::Config;
+use crate::file::{self, DefaultRule, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::problem::Problem;
+use crate::referenced;
+use crate::terms;
+use crate::values::{FilePath, NoProxyTerm, check_credentials};
+
+/// Everything that a configuration says, in the words of those who act on it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What a flow is decided by. The guard does not know the bound listeners and the machine's addresses
+    /// yet: see [`Compiled::settle_guard`].
+    pub snapshot: Snapshot,
+    /// What is fixed for the life of the process.
+    pub process: ProcessSettings,
+    /// Where metrics and health are served; `None` for nowhere.
+    pub admin: Option<SocketAddr>,
+    /// The diagnostic log.
+    pub log: LogSettings,
+    /// Traces; `None` for none.
+    pub tracing: Option<TracingSettings>,
+    /// What the configuration says about loopback destinations.
+    pub loopback: LoopbackRule,
+}
+
+/// The diagnostic log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How much is said.
+    pub level: LogLevel,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+/// Traces by OTLP over HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TracingSettings {
+    /// The collector's URL, with the path of the traces.
+    pub endpoint: String,
+    /// The share of flows that is traced, from 0 to 1.
+    pub sample: f64,
+    /// The name of this service.
+    pub service_name: String,
+}
+
+impl Compiled {
+    /// Tells the guard which sockets were bound, with their real ports, and which addresses the machine
+    /// has. With sockets from elsewhere (systemd), `allowLoopback: auto` is decided by them.
+    pub fn settle_guard(&mut self, bound: &[SocketAddr], local_addresses: Vec<IpAddr>) {
+        let guard = &mut self.snapshot.gate.guard;
+        guard.listeners = bound.to_vec();
+        guard.local_addresses = local_addresses;
+        guard.allow_loopback = allows_loopback(self.loopback, bound);
+    }
+}
+
+impl Config {
+    /// Compiles the configuration, and reads the files that it refers to. Relative paths begin at
+    /// `base_dir`, the directory of the configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with those files, at the field that names them.
+    pub fn compile(&self, generation: u64, base_dir: &Path) -> Result<Compiled, Vec<Problem>> {
+        let file = self.file();
+        let mut compiler = Compiler { config: self, base_dir, problems: Vec::new() };
+        let listeners: Vec<_> = file.listeners.iter().map(|listener| listener.address.0).collect();
+        let snapshot = Snapshot {
+            generation,
+            gate: gate(file, &listeners),
+            routes: compiler.routes(),
+            limits: (&file.limits).into(),
+            timeouts: (&file.timeouts).into(),
+            http: (&file.http).into(),
+            upstream: compiler.upstream(),
+            dns: compiler.dns(),
+            access_log: compiler.access_log(),
+            drain: (&file.drain).into(),
+        };
+        if !compiler.problems.is_empty() {
+            return Err(compiler.problems);
+        }
+        Ok(Compiled {
+            snapshot,
+            process: ProcessSettings { listeners, workers: file.workers as usize },
+            admin: file.admin.address.0,
+            log: LogSettings { level: file.log.level, format: file.log.format },
+            tracing: tracing(&file.tracing),
+            loopback: file.guard.allow_loopback,
+        })
+    }
+}
+
+struct Compiler<'a> {
+    config: &'a Config,
+    base_dir: &'a Path,
+    problems: Vec<Problem>,
+}
+
+impl Compiler<'_> {
+    fn find(&mut self, pointer: &str, message: &str, help: Option<&str>) {
+        self.problems.push(self.config.problem(pointer, message, help));
+    }
+
+    /// What reading a file gave, or nothing and a problem at the field that names it.
+    fn read<T>(&mut self, pointer: &str, result: Result<T, referenced::FileError>) -> Option<T> {
+        result.map_err(|error| self.find(pointer, &error.message, error.help)).ok()
+    }
+
+    fn trusted_ca(&mut self, pointer: &str, path: Option<&FilePath>) -> Option<Arc<[u8]>> {
+        let path = self.base_dir.join(&path?.0);
+        self.read(pointer, referenced::certificates(&path))
+    }
+
+    fn upstream(&mut self) -> UpstreamSettings {
+        let upstream = &self.config.file().upstream;
+        let trusted_ca = self.trusted_ca("/upstream/trustedCA", upstream.trusted_ca.as_ref());
+        UpstreamSettings { trusted_ca, ..upstream.into() }
+    }
+
+    fn dns(&mut self) -> DnsSettings {
+        let mut settings = DnsSettings::from(&self.config.file().dns);
+        settings.hosts_file = settings.hosts_file.map(|path| self.base_dir.join(path));
+        // The default may be missing, as it is in many containers.
+        if let Some(path) = settings.hosts_file.as_ref().filter(|_| self.config.is_written("/dns/hostsFile"))
+        {
+            self.read("/dns/hostsFile", referenced::readable(path));
+        }
+        settings
+    }
+
+    fn access_log(&mut self) -> egret_core::settings::AccessLogSettings {
+        let mut settings = egret_core::settings::AccessLogSettings::from(&self.config.file().access_log);
+        if let AccessLogOutput::File(path) = &mut settings.output {
+            *path = self.base_dir.join(&*path);
+            let result = referenced::writable(path);
+            self.read("/accessLog/output/file", result);
+        }
+        settings
+    }
+
+    fn routes(&mut self) -> Routes {
+        let parents = &self.config.file().parents;
+        let groups = parents.iter().enumerate().map(|(index, parent)| Arc::new(self.group(index, parent)));
+        Routes { groups: groups.collect() }
+    }
+
+    fn group(&mut self, index: usize, parent: &file::Parent) -> ParentGroup {
+        let pointer = format!("/parents/{index}");
+        let mut parents: Vec<_> = parent.urls.iter().map(|url| url.parent().clone()).collect();
+        if let Some(credentials) = self.credentials(&pointer, parent) {
+            for parent in &mut parents {
+                parent.credentials = Some(credentials.clone());
+            }
+        }
+        let destinations = parent.destinations.as_ref();
+        ParentGroup {
+            name: parent_name(parent, index).into(),
+            parents,
+            destinations: destinations.map(|terms| self.no_proxy(&format!("{pointer}/destinations"), terms)),
+            no_proxy: self.no_proxy(&format!("{pointer}/noProxy"), &parent.no_proxy),
+            resolve_locally: parent.resolve == Resolve::Local,
+            trusted_ca: self.trusted_ca(&format!("{pointer}/trustedCA"), parent.trusted_ca.as_ref()),
+            retry_after: parent.retry_after.0,
+        }
+    }
+
+    fn no_proxy(&mut self, pointer: &str, terms: &[NoProxyTerm]) -> NoProxy {
+        terms::no_proxy(terms.iter().map(|term| term.0.as_str())).unwrap_or_else(|error| {
+            self.find(pointer, &error, None);
+            NoProxy::default()
+        })
+    }
+
+    fn credentials(&mut self, pointer: &str, parent: &file::Parent) -> Option<Credentials> {
+        let path = self.base_dir.join(&parent.credentials_file.as_ref()?.0);
+        let pointer = format!("{pointer}/credentialsFile");
+        let credentials = self.read(&pointer, referenced::credentials(&path))?;
+        for url in &parent.urls {
+            if let Err(complaint) = check_credentials(&credentials, url.parent().scheme) {
+                self.find(&pointer, &format!("in the file, {complaint}"), None);
+                return None;
+            }
+        }
+        Some(credentials)
+    }
+}
+
+fn gate(file: &file::ConfigFile, listeners: &[SocketAddr]) -> Gate {
+    let compile = |list: &'static str, rules: &[file::Rule]| -> Vec<Rule> {
+        rules.iter().enumerate().map(|(index, rule)| compile_rule(rule, list, index)).collect()
+    };
+    let default = file.rules.default.unwrap_or(match file.rules.allow {
+        Some(_) => DefaultRule::Deny,
+        None => DefaultRule::Allow,
+    });
+    Gate {
+        guard: Guard {
+            disabled: !file.guard.enabled,
+            allow_loopback: allows_loopback(file.guard.allow_loopback, listeners),
+            allow: file.guard.allow.iter().map(|network| network.0).collect(),
+            ..Guard::default()
+        },
+        deny: compile("deny", &file.rules.deny).into_iter().collect(),
+        allow: compile("allow", file.rules.allow.as_deref().unwrap_or_default()).into_iter().collect(),
+        default_allow: default == DefaultRule::Allow,
+    }
+}
+
+fn compile_rule(rule: &file::Rule, list: &str, index: usize) -> Rule {
+    Rule {
+        name: rule_name(rule, list, index).into(),
+        hosts: rule.hosts.iter().flatten().map(|host| host.pattern.clone()).collect(),
+        networks: rule.cidrs.iter().flatten().map(|network| network.0).collect(),
+        ports: rule.ports.iter().flatten().map(|ports| ports.0).collect(),
+    }
+}
+
+fn allows_loopback(rule: LoopbackRule, listeners: &[SocketAddr]) -> bool {
+    match rule {
+        LoopbackRule::Allow => true,
+        LoopbackRule::Refuse => false,
+        LoopbackRule::Auto => {
+            !listeners.is_empty()
+                && listeners.iter().all(|listener| listener.ip().to_canonical().is_loopback())
+        }
+    }
+}
+
+fn tracing(tracing: &file::Tracing) -> Option<TracingSettings> {
+    let endpoint = &tracing.otlp_endpoint.as_ref()?.0;
+    let after_scheme = endpoint.find("://").map_or(0, |at| at + 3);
+    let path = endpoint[after_scheme..].find('/').map_or("", |at| &endpoint[after_scheme + at..]);
+    let endpoint = match path {
+        "" | "/" => format!("{}/v1/traces", endpoint.trim_end_matches('/')),
+        _ => endpoint.clone(),
+    };
+    Some(TracingSettings { endpoint, sample: tracing.sample, service_name: tracing.service_name.0.clone() })
+}

@@ -1,0 +1,166 @@
+//! A configuration that was read and checked.
+
+use std::path::{Path, PathBuf};
+
+use crate::checks;
+use crate::file::ConfigFile;
+use crate::overrides::Overrides;
+use crate::problem::{Place, Problem};
+use crate::source::{Position, Source};
+use crate::walk::{Finding, Spots, Walk};
+use crate::yaml::{self, Kind, Node};
+
+/// A configuration in which every field by itself, and all of them together, make sense. The files it
+/// refers to are read by [`Config::compile`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    file: ConfigFile,
+    source: Source,
+    spots: Spots,
+}
+
+/// The defaults, as if from an empty file.
+impl Default for Config {
+    fn default() -> Self {
+        Self { file: ConfigFile::default(), source: Source::new("defaults", ""), spots: Spots::new() }
+    }
+}
+
+/// Reads and checks the text of a configuration. `name` is what errors call the file.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the file.
+pub fn check(text: &str, name: &str) -> Result<Config, Vec<Problem>> {
+    check_bytes(text.as_bytes(), name, &Overrides::default())
+}
+
+/// Reads and checks a configuration with what the command line sets instead.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the file.
+pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
+    let text = decode(bytes, name).map_err(|problem| vec![problem])?;
+    let mut source = Source::new(name, text);
+    let reading = yaml::read(text);
+    for range in reading.hidden {
+        source.hide(range);
+    }
+    let mut findings: Vec<Finding> = reading
+        .faults
+        .into_iter()
+        .map(|fault| Finding {
+            position: fault.position,
+            path: String::new(),
+            message: fault.message,
+            help: fault.help,
+        })
+        .collect();
+
+    let mut config = Config { file: ConfigFile::default(), source, spots: Spots::new() };
+    let mut problems = Vec::new();
+    if let Some(mut root) = reading.root {
+        if root.kind == Kind::Null {
+            root = Node { position: Position::Nowhere, kind: Kind::Map(Vec::new()) };
+        }
+        findings.extend(overrides.apply(&mut root));
+        let (walk, value) = Walk::run(&root);
+        findings.extend(walk.findings);
+        config.spots = walk.spots;
+        match serde_json::from_value(value) {
+            Ok(file) => config.file = file,
+            Err(error) => findings.push(Finding {
+                position: Position::Nowhere,
+                path: String::new(),
+                message: format!("the configuration cannot be read: {error}"),
+                help: None,
+            }),
+        }
+        problems = checks::run(&config, findings.is_empty());
+    }
+    problems.extend(findings.iter().map(|finding| {
+        config.source.problem(&finding.position, &finding.path, &finding.message, finding.help.as_deref())
+    }));
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    problems.sort_by_key(|problem| match &problem.place {
+        Place::Line(quote) => (quote.line, quote.column),
+        Place::Flag(_) | Place::File(_) => (0, 0),
+    });
+    Err(problems)
+}
+
+/// Text from bytes: bounded, and UTF-8 with or without a byte order mark.
+fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Problem> {
+    let whole = |message: String, help: &str| Problem {
+        message,
+        help: Some(help.to_owned()),
+        path: String::new(),
+        place: Place::File(name.into()),
+    };
+    if bytes.len() > yaml::MAX_BYTES {
+        let message = format!("the file is larger than {} bytes", yaml::MAX_BYTES);
+        return Err(whole(message, "is it the right file?"));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(whole("the file is UTF-16".to_owned(), "save it as UTF-8"));
+    }
+    let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        whole(format!("line {line} is not UTF-8"), "save the file as UTF-8")
+    })
+}
+
+impl Config {
+    /// The fields, with defaults where nothing was written.
+    #[must_use]
+    pub fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
+    /// CA certificates, credentials and the hosts file. Relative paths begin at `base_dir`.
+    #[must_use]
+    pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
+        let file = &self.file;
+        let parents = file.parents.iter().flat_map(|parent| [&parent.credentials_file, &parent.trusted_ca]);
+        let paths = parents.chain([&file.upstream.trusted_ca]).flatten().map(|path| &path.0);
+        let mut paths: Vec<_> = paths.chain(&file.dns.hosts_file.0).map(|path| base_dir.join(path)).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// A problem with the value at a JSON pointer, or with what holds it when it was not written.
+    pub(crate) fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
+        let mut holder = pointer;
+        loop {
+            if let Some(spot) = self.spots.get(holder) {
+                let position = if holder == pointer { &spot.value } else { &spot.key };
+                return self.source.problem(position, &spot.path, message, help);
+            }
+            match holder.rsplit_once('/') {
+                Some((above, _)) => holder = above,
+                None => {
+                    let path = pointer.trim_start_matches('/').replace('/', ".");
+                    return self.source.problem(&Position::Nowhere, &path, message, help);
+                }
+            }
+        }
+    }
+
+    /// Whether a field was written, rather than left to its default.
+    pub(crate) fn is_written(&self, pointer: &str) -> bool {
+        self.spots.contains_key(pointer)
+    }
+
+    /// A place in words: "on line 3".
+    pub(crate) fn place(&self, pointer: &str) -> String {
+        match self.problem(pointer, "", None).place {
+            Place::Line(quote) => format!("on line {}", quote.line),
+            Place::Flag(flag) => format!("in {flag}"),
+            Place::File(_) => "the default".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The configuration file as it is written: field by field, with the text of the reference.
+//!
+//! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
+
+mod guard;
+mod http;
+mod limits;
+mod logs;
+mod timeouts;
+mod upstream;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use egret_core::settings::{DrainSettings, ProcessSettings};
+
+pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
+pub use http::{Forwarded, Http};
+pub use limits::Limits;
+pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
+pub use timeouts::Timeouts;
+pub use upstream::{Dns, Family, Pool, Upstream};
+
+use crate::values::{Address, AddressOrOff, Time};
+
+/// The configuration of Egret. Every field may be left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Egret configuration")]
+pub struct ConfigFile {
+    /// Addresses that clients connect to. HTTP forward requests and CONNECT are served on each of them.
+    /// A change takes a restart.
+    #[schemars(length(min = 1), example = serde_json::json!([{"address": "0.0.0.0:8888"}, {"address": "[::1]:8888"}]))]
+    pub listeners: Vec<Listener>,
+    /// Metrics and health, kept apart from the port that clients use.
+    pub admin: Admin,
+    /// Worker threads; each has a runtime of its own and takes connections by itself. 0 is one for each
+    /// core that the process may use. A change takes a restart.
+    #[schemars(range(max = 1024))]
+    pub workers: u32,
+    /// The diagnostic log on standard error: what the proxy itself has to say, apart from the access log.
+    pub log: Log,
+    /// The access log: one line for each request or tunnel.
+    pub access_log: AccessLog,
+    /// Bounds. Each time one is struck, `egret_limit_hits_total` counts it, with the name of the limit as
+    /// the label `limit`.
+    pub limits: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Details of HTTP.
+    pub http: Http,
+    /// Connections to origins and parents.
+    pub upstream: Upstream,
+    /// The resolver.
+    pub dns: Dns,
+    /// The built-in guard against requests that reach back into the proxy's own surroundings: loopback,
+    /// link-local, cloud metadata, unspecified, multicast and reserved addresses, in every spelling, and
+    /// by whatever name they are resolved from.
+    pub guard: Guard,
+    /// Where clients may go. Deny rules win over allow rules; the guard wins over both.
+    pub rules: Rules,
+    /// Parent proxies. The first group that takes a destination is used; a destination that none takes
+    /// is reached directly.
+    #[schemars(example = serde_json::json!([{"name": "corp", "urls": ["http://proxy.corp:3128"], "noProxy": [".svc.cluster.local", "10.0.0.0/8"]}]))]
+    pub parents: Vec<Parent>,
+    /// Shutting down: on SIGTERM the proxy finishes what is in flight.
+    pub drain: Drain,
+    /// OpenTelemetry traces, one span for each flow. Whether or not they are sent, the W3C trace context
+    /// of a request is passed on.
+    pub tracing: Tracing,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        let ProcessSettings { listeners, workers } = ProcessSettings::default();
+        Self {
+            listeners: listeners.into_iter().map(|address| Listener { address: Address(address) }).collect(),
+            admin: Admin::default(),
+            workers: u32::try_from(workers).unwrap_or(0),
+            log: Log::default(),
+            access_log: AccessLog::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            http: Http::default(),
+            upstream: Upstream::default(),
+            dns: Dns::default(),
+            guard: Guard::default(),
+            rules: Rules::default(),
+            parents: Vec::new(),
+            drain: Drain::default(),
+            tracing: Tracing::default(),
+        }
+    }
+}
+
+/// An address that clients connect to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// The IP address and port. `0.0.0.0` and `[::]` stand for every address of the machine; port 0 for
+    /// any port that is free.
+    pub address: Address,
+}
+
+/// Metrics and health.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Admin {
+    /// Where `/metrics`, `/healthz` and `/readyz` are served; `off` for nowhere. In a container, where
+    /// probes come from outside, write `0.0.0.0:9090`. A change takes a restart.
+    pub address: AddressOrOff,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: AddressOrOff(Some(([127, 0, 0, 1], 9090).into())) }
+    }
+}
+
+/// Shutting down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drain {
+    /// For how long `/readyz` fails before the proxy stops accepting, so that load balancers notice in
+    /// time. In Kubernetes some seconds are right.
+    pub delay: Time,
+    /// How long requests and tunnels in flight may take to end, counted from the end of `delay`. After it
+    /// they are closed with the reason `draining`. `delay` and `timeout` together should be less than
+    /// the pod's `terminationGracePeriodSeconds` (30 s by default).
+    pub timeout: Time,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        let DrainSettings { delay, timeout } = DrainSettings::default();
+        Self { delay: Time(delay), timeout: Time(timeout) }
+    }
+}
+
+impl From<&Drain> for DrainSettings {
+    fn from(drain: &Drain) -> Self {
+        Self { delay: drain.delay.0, timeout: drain.timeout.0 }
+    }
+}

@@ -1,0 +1,180 @@
+//! What the command line sets instead of the file. It is put into the tree before the checks, so that the
+//! same checks hold for it; an error names the flag instead of a line.
+
+use std::path::{Path, PathBuf};
+
+use crate::source::Position;
+use crate::walk::Finding;
+use crate::yaml::{self, Entry, Kind, Node};
+
+/// Settings from the command line or its environment variables. What is empty or `None` changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--listen`: addresses instead of `listeners`.
+    pub listen: Vec<String>,
+    /// `--admin`: instead of `admin.address`.
+    pub admin: Option<String>,
+    /// `--dns`: instead of `dns.servers`.
+    pub dns: Vec<String>,
+    /// `--upstream-ca`: instead of `upstream.trustedCA`. A relative path begins at the working directory.
+    pub upstream_ca: Option<PathBuf>,
+    /// `--parent`: URLs of one group that stands instead of `parents`.
+    pub parents: Vec<String>,
+    /// `--no-proxy`: a list in `NO_PROXY`'s form, added to `noProxy` of every group.
+    pub no_proxy: Option<String>,
+    /// `--allow-host`: a rule in addition to `rules.allow`.
+    pub allow_hosts: Vec<String>,
+    /// `--deny-host`: a rule in addition to `rules.deny`.
+    pub deny_hosts: Vec<String>,
+    /// `--log-level`: instead of `log.level`.
+    pub log_level: Option<String>,
+    /// `--log-format`: instead of `log.format`.
+    pub log_format: Option<String>,
+    /// `--access-log`: `stdout`, `off` or a path, instead of `accessLog.output`. A relative path begins at
+    /// the working directory.
+    pub access_log: Option<String>,
+    /// `--access-log-format`: instead of `accessLog.format`.
+    pub access_log_format: Option<String>,
+    /// `--workers`: instead of `workers`.
+    pub workers: Option<u32>,
+}
+
+impl Overrides {
+    /// Puts the settings into the tree of a file.
+    pub(crate) fn apply(&self, root: &mut Node) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !self.listen.is_empty() {
+            let flag = yaml::flag("--listen");
+            let item = |text: &String| map(&flag, [("address", text_node(&flag, text))]);
+            set(root, &["listeners"], list(&flag, self.listen.iter().map(item)));
+        }
+        let words = [
+            ("--admin", &self.admin, ["admin", "address"]),
+            ("--log-level", &self.log_level, ["log", "level"]),
+            ("--log-format", &self.log_format, ["log", "format"]),
+            ("--access-log-format", &self.access_log_format, ["accessLog", "format"]),
+        ];
+        for (flag, value, path) in words {
+            if let Some(value) = value {
+                set(root, &path, text_node(&yaml::flag(flag), value));
+            }
+        }
+        if !self.dns.is_empty() {
+            set(root, &["dns", "servers"], texts("--dns", &self.dns));
+        }
+        if let Some(path) = &self.upstream_ca {
+            set(root, &["upstream", "trustedCA"], path_node("--upstream-ca", path));
+        }
+        if let Some(output) = &self.access_log {
+            let flag = yaml::flag("--access-log");
+            let node = match output.as_str() {
+                "stdout" | "off" => text_node(&flag, output),
+                path => map(&flag, [("file", path_node("--access-log", Path::new(path)))]),
+            };
+            set(root, &["accessLog", "output"], node);
+        }
+        if let Some(workers) = self.workers {
+            let kind = Kind::Number(workers.into(), workers.to_string());
+            set(root, &["workers"], Node { position: yaml::flag("--workers"), kind });
+        }
+        self.apply_rules(root);
+        findings.extend(self.apply_parents(root));
+        findings
+    }
+
+    fn apply_rules(&self, root: &mut Node) {
+        for (flag, hosts, list_name) in
+            [("--allow-host", &self.allow_hosts, "allow"), ("--deny-host", &self.deny_hosts, "deny")]
+        {
+            if hosts.is_empty() {
+                continue;
+            }
+            let position = yaml::flag(flag);
+            let name = text_node(&position, &format!("command-line-{list_name}"));
+            let rule = map(&position, [("name", name), ("hosts", texts(flag, hosts))]);
+            let Some(node) = reach(root, &["rules", list_name], &position) else { continue };
+            match &mut node.kind {
+                Kind::List(rules) => rules.push(rule),
+                Kind::Null => *node = list(&position, [rule]),
+                _ => {}
+            }
+        }
+    }
+
+    fn apply_parents(&self, root: &mut Node) -> Option<Finding> {
+        if !self.parents.is_empty() {
+            let flag = yaml::flag("--parent");
+            let name = text_node(&flag, "command-line");
+            let group = map(&flag, [("name", name), ("urls", texts("--parent", &self.parents))]);
+            set(root, &["parents"], list(&flag, [group]));
+        }
+        let no_proxy = self.no_proxy.as_ref()?;
+        let flag = yaml::flag("--no-proxy");
+        let terms = no_proxy.split([',', ' ', '\t']).filter(|term| !term.is_empty());
+        let terms: Vec<Node> = terms.map(|term| text_node(&flag, term)).collect();
+        let Some(Node { kind: Kind::List(groups), .. }) = reach(root, &["parents"], &flag) else {
+            return Some(Finding {
+                position: flag,
+                path: String::new(),
+                message: "there is no parent proxy that it could be about".to_owned(),
+                help: Some("give --parent as well, or parents in the configuration".to_owned()),
+            });
+        };
+        for group in groups {
+            let Some(node) = reach(group, &["noProxy"], &flag) else { continue };
+            match &mut node.kind {
+                Kind::List(list) => list.extend(terms.iter().cloned()),
+                Kind::Null => *node = list(&flag, terms.iter().cloned()),
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// Puts a node at a path; nothing happens where the file has something else than a mapping on the way, which
+/// is an error of its own.
+fn set(root: &mut Node, path: &[&str], node: Node) {
+    if let Some(place) = reach(root, path, &node.position) {
+        *place = node;
+    }
+}
+
+/// The node at a path. Mappings on the way, and null at its end, are made where there is nothing.
+fn reach<'a>(root: &'a mut Node, path: &[&str], position: &Position) -> Option<&'a mut Node> {
+    let Some((first, rest)) = path.split_first() else { return Some(root) };
+    if root.kind == Kind::Null {
+        *root = map(position, []);
+    }
+    let Kind::Map(entries) = &mut root.kind else { return None };
+    let index = entries.iter().position(|entry| entry.key == *first).unwrap_or_else(|| {
+        let value = Node { position: position.clone(), kind: Kind::Null };
+        entries.push(Entry { key: (*first).to_owned(), key_position: position.clone(), value });
+        entries.len() - 1
+    });
+    reach(&mut entries[index].value, rest, position)
+}
+
+fn text_node(position: &Position, text: &str) -> Node {
+    Node::text(position.clone(), text)
+}
+
+fn path_node(flag: &str, path: &Path) -> Node {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    text_node(&yaml::flag(flag), &path.to_string_lossy())
+}
+
+fn texts(flag: &str, texts: &[String]) -> Node {
+    let flag = yaml::flag(flag);
+    list(&flag, texts.iter().map(|text| text_node(&flag, text)))
+}
+
+fn list(position: &Position, items: impl IntoIterator<Item = Node>) -> Node {
+    Node { position: position.clone(), kind: Kind::List(items.into_iter().collect()) }
+}
+
+fn map<const N: usize>(position: &Position, fields: [(&str, Node); N]) -> Node {
+    let entry =
+        |(key, value): (&str, Node)| Entry { key: key.to_owned(), key_position: position.clone(), value };
+    Node { position: position.clone(), kind: Kind::Map(fields.into_iter().map(entry).collect()) }
+}

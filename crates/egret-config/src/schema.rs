@@ -1,0 +1,160 @@
+//! The JSON Schema of the file, made from its types.
+
+use std::sync::LazyLock;
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use serde_json::{Map, Value};
+
+use crate::file::ConfigFile;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let mut settings = SchemaSettings::draft2020_12().with_transform(Tidy);
+    settings.inline_subschemas = true;
+    settings.into_generator().into_root_schema_for::<ConfigFile>().to_value()
+});
+
+/// The JSON Schema of `egret.yaml` (draft 2020-12), with descriptions, defaults and examples.
+#[must_use]
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+/// The same, shared.
+pub(crate) fn shared() -> &'static Value {
+    &SCHEMA
+}
+
+/// Takes out what tells a reader nothing: the widths of integers, and `null`, which stands for a field that
+/// was left out.
+#[derive(Clone)]
+struct Tidy;
+
+impl Transform for Tidy {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        let is_width = object.get("format").and_then(Value::as_str).is_some_and(|format| {
+            format.starts_with("uint") || format.starts_with("int") || format == "double"
+        });
+        if is_width {
+            object.remove("format");
+        }
+        if object.get("default").is_some_and(Value::is_null) {
+            object.remove("default");
+        }
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                object.insert("type".to_owned(), only);
+            }
+        }
+        unwrap_nullable(object);
+        describe_lines(object);
+    }
+}
+
+/// `anyOf: [X, null]` becomes X.
+fn unwrap_nullable(object: &mut Map<String, Value>) {
+    let Some(Value::Array(branches)) = object.get_mut("anyOf") else { return };
+    branches.retain(|branch| branch.get("type").and_then(Value::as_str) != Some("null"));
+    if branches.len() != 1 {
+        return;
+    }
+    let Some(Value::Object(only)) = branches.pop() else { return };
+    object.remove("anyOf");
+    for (key, value) in only {
+        object.entry(key).or_insert(value);
+    }
+}
+
+/// Line breaks of the source's comments become spaces.
+fn describe_lines(object: &mut Map<String, Value>) {
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = description.replace("\n\n", "\u{0}").replace('\n', " ").replace('\u{0}', "\n\n");
+    }
+}
+
+/// What may stand at a place, by the kind of value.
+#[derive(Default)]
+pub(crate) struct Shape<'a> {
+    /// Values that are named one by one.
+    pub(crate) words: Vec<Word<'a>>,
+    /// Text, numbers, true and false.
+    pub(crate) scalar: Option<&'a Map<String, Value>>,
+    pub(crate) list: Option<&'a Map<String, Value>>,
+    pub(crate) object: Option<&'a Map<String, Value>>,
+}
+
+/// One of the values that are named one by one.
+pub(crate) struct Word<'a> {
+    pub(crate) value: &'a Value,
+    pub(crate) description: Option<&'a str>,
+}
+
+impl<'a> Shape<'a> {
+    pub(crate) fn of(schema: &'a Value) -> Self {
+        let mut shape = Self::default();
+        shape.add(schema);
+        shape
+    }
+
+    fn add(&mut self, schema: &'a Value) {
+        let Some(object) = schema.as_object() else { return };
+        for key in ["oneOf", "anyOf"] {
+            for branch in object.get(key).and_then(Value::as_array).into_iter().flatten() {
+                self.add(branch);
+            }
+        }
+        let description = object.get("description").and_then(Value::as_str);
+        if let Some(value) = object.get("const") {
+            self.words.push(Word { value, description });
+        } else if let Some(values) = object.get("enum").and_then(Value::as_array) {
+            self.words.extend(values.iter().map(|value| Word { value, description: None }));
+        } else if has_type(object, "object") {
+            self.object = Some(object);
+        } else if has_type(object, "array") {
+            self.list = Some(object);
+        } else if object.contains_key("type") {
+            self.scalar = Some(object);
+        }
+    }
+}
+
+/// Whether values of a type may stand there.
+pub(crate) fn has_type(schema: &Map<String, Value>, name: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(one)) => one == name,
+        Some(Value::Array(several)) => several.iter().any(|one| one == name),
+        _ => false,
+    }
+}
+
+/// The fields of an object, by name.
+pub(crate) fn properties(object: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    object.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// Paths of all fields with this name, as in `upstream.pool`.
+pub(crate) fn paths_of(name: &str) -> Vec<String> {
+    fn search(schema: &Value, path: &str, name: &str, found: &mut Vec<String>) {
+        let shape = Shape::of(schema);
+        if let Some(object) = shape.object {
+            for (key, value) in properties(object) {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                if key == name {
+                    found.push(path.clone());
+                }
+                search(value, &path, name, found);
+            }
+        }
+        if let Some(items) = shape.list.and_then(|list| list.get("items")) {
+            search(items, &format!("{path}[]"), name, found);
+        }
+    }
+    let mut found = Vec::new();
+    search(shared(), "", name, &mut found);
+    found
+}

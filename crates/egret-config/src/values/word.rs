@@ -1,0 +1,248 @@
+//! Names, paths and patterns.
+
+use std::path::PathBuf;
+
+use egret_core::pattern::{HostPattern, PortRange};
+
+use super::{Complaint, Textual};
+use crate::terms;
+use crate::yaml::shorten;
+
+/// The name of a rule or group, shown to whoever is refused and in logs and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(pub String);
+
+/// The pseudonym in `Via` (RFC 9110 section 7.6.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via(pub String);
+
+/// A contact shown in refusals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact(pub String);
+
+/// The service's name in traces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceName(pub String);
+
+/// A DNS search domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(pub String);
+
+/// The path of a file; a relative one begins at the directory of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePath(pub PathBuf);
+
+/// The path of a file, or `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePathOrOff(pub Option<PathBuf>);
+
+/// A pattern for hosts: a name or address, `*.suffix` (one label), `**.suffix` (any depth), or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostTerm {
+    text: String,
+    /// The pattern.
+    pub pattern: HostPattern,
+}
+
+/// A term of a `NO_PROXY` list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoProxyTerm(pub String);
+
+/// A port, or a range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports(pub PortRange);
+
+/// Printable text of a bounded length, on one line.
+fn line(text: &str, what: &str, longest: usize) -> Result<String, Complaint> {
+    if text.trim().is_empty() {
+        return Err(Complaint::new(format!("{what} is empty")));
+    }
+    if text.chars().count() > longest {
+        return Err(Complaint::new(format!("{what} is longer than {longest} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Complaint::new(format!("{what} holds a line break or another control character")));
+    }
+    Ok(text.to_owned())
+}
+
+impl Textual for Name {
+    const FORMAT: &'static str = "name";
+    const EXAMPLE: &'static str = "no-mail";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let text = line(text, "the name", 63)?;
+        // It stands in header fields and metric labels; names made from places in the file have brackets.
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/[]".contains(c)) {
+            Ok(Self(text))
+        } else {
+            Err(Complaint::new(format!("`{}` is no name", shorten(&text)))
+                .help("a name has letters, digits and . _ - / alone"))
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Via {
+    const FORMAT: &'static str = "via";
+    const EXAMPLE: &'static str = "egret-eu-1";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let text = line(text, "the name in Via", 64)?;
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:[]".contains(c)) {
+            Ok(Self(text))
+        } else {
+            Err(Complaint::new(format!("`{}` cannot stand in Via", shorten(&text)))
+                .help("write a name without spaces, as in egret-eu-1"))
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Contact {
+    const FORMAT: &'static str = "contact";
+    const EXAMPLE: &'static str = "#platform on the company chat";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        line(text, "the contact", 200).map(Self)
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for ServiceName {
+    const FORMAT: &'static str = "service-name";
+    const EXAMPLE: &'static str = "egret";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        line(text, "the service's name", 100).map(Self)
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Domain {
+    const FORMAT: &'static str = "domain";
+    const EXAMPLE: &'static str = "svc.cluster.local";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        if name.len() <= 253 && name.split('.').all(is_label) {
+            Ok(Self(name.to_ascii_lowercase()))
+        } else {
+            Err(Complaint::new(format!("`{}` is no domain", shorten(text)))
+                .help("write it as in svc.cluster.local"))
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for FilePath {
+    const FORMAT: &'static str = "path";
+    const EXAMPLE: &'static str = "/etc/egret/ca.pem";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        line(text, "the path", 4096).map(|text| Self(PathBuf::from(text)))
+    }
+
+    fn write(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+impl Textual for FilePathOrOff {
+    const FORMAT: &'static str = "path-or-off";
+    const EXAMPLE: &'static str = "/etc/hosts";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        if text == "off" { Ok(Self(None)) } else { FilePath::read(text).map(|path| Self(Some(path.0))) }
+    }
+
+    fn write(&self) -> String {
+        self.0.as_ref().map_or_else(|| "off".to_owned(), |path| path.display().to_string())
+    }
+}
+
+impl Textual for HostTerm {
+    const FORMAT: &'static str = "host-pattern";
+    const EXAMPLE: &'static str = "**.example.com";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        if let Ok(pattern) = terms::host_pattern(text) {
+            return Ok(Self { text: text.to_owned(), pattern });
+        }
+        let error = terms::host_pattern(text).err().unwrap_or_default();
+        let complaint = Complaint::new(format!("`{}` is no pattern for hosts: {error}", shorten(text)));
+        Err(if text.parse::<ipnet::IpNet>().is_ok() {
+            complaint.help("networks stand under `cidrs`")
+        } else if text.contains("://") {
+            complaint.help("write the host alone, without scheme and path")
+        } else if let Some(suffix) = text.strip_prefix('.') {
+            complaint.help(format!("for every host under it write **.{}", shorten(suffix)))
+        } else if text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            complaint.help("ports stand under `ports`")
+        } else {
+            complaint.help(
+                "write example.com, *.example.com (one label in front), **.example.com (any depth), or *",
+            )
+        })
+    }
+
+    fn write(&self) -> String {
+        self.text.clone()
+    }
+}
+
+impl Textual for NoProxyTerm {
+    const FORMAT: &'static str = "no-proxy";
+    const EXAMPLE: &'static str = ".svc.cluster.local";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        match terms::no_proxy([text]) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => {
+                Err(Complaint::new(format!("`{}` is no term of a NO_PROXY list: {error}", shorten(text)))
+                    .help("write a domain, an address, a network or `*`, one in each item of the list"))
+            }
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Ports {
+    const FORMAT: &'static str = "port-range";
+    const NUMBER: bool = true;
+    const EXAMPLE: &'static str = "8000-8999";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        terms::port_range(text).map(Self).map_err(|error| {
+            Complaint::new(format!("`{}` is no port: {error}", shorten(text)))
+                .help("write 443 or \"8000-8999\"")
+        })
+    }
+
+    fn write(&self) -> String {
+        let PortRange { first, last } = self.0;
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    }
+}
