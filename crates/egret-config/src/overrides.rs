@@ -28,12 +28,12 @@ pub struct Overrides {
     pub deny_hosts: Vec<String>,
     /// `--log-level`: instead of `log.level`.
     pub log_level: Option<String>,
-    /// `--log-format`: instead of `log.format`.
+    /// `--diagnostics-format`: instead of `log.format`.
     pub log_format: Option<String>,
     /// `--access-log`: `stdout`, `off` or a path, instead of `accessLog.output`. A relative path begins at
     /// the working directory.
     pub access_log: Option<String>,
-    /// `--access-log-format`: instead of `accessLog.format`.
+    /// `--log-format`: instead of `accessLog.format`.
     pub access_log_format: Option<String>,
     /// `--workers`: instead of `workers`.
     pub workers: Option<u32>,
@@ -51,8 +51,8 @@ impl Overrides {
         let words = [
             ("--admin", &self.admin, ["admin", "address"]),
             ("--log-level", &self.log_level, ["log", "level"]),
-            ("--log-format", &self.log_format, ["log", "format"]),
-            ("--access-log-format", &self.access_log_format, ["accessLog", "format"]),
+            ("--diagnostics-format", &self.log_format, ["log", "format"]),
+            ("--log-format", &self.access_log_format, ["accessLog", "format"]),
         ];
         for (flag, value, path) in words {
             if let Some(value) = value {

@@ -109,6 +109,7 @@ pub async fn accept(
     seats: Arc<[Seat]>,
     mut stop: watch::Receiver<bool>,
 ) {
+    #[expect(deprecated, reason = "the replacement is unsafe; a listener never changes its descriptor")]
     let socket = match AsyncFd::with_interest(socket, Interest::READABLE) {
         Ok(socket) => socket,
         Err(error) => {

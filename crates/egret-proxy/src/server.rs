@@ -52,6 +52,7 @@ impl Server {
         log: &AccessLog,
         count: usize,
     ) -> io::Result<Self> {
+        let count = count.max(1);
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let (stop_accepting, stop) = watch::channel(false);
         let seed = rand::random();
@@ -118,6 +119,18 @@ impl Server {
             worker.registry.signal(RECHECK);
         }
         Ok(())
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.workers[0].snapshot.load_full()
+    }
+
+    /// The generation of the snapshot in force.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.snapshot().generation
     }
 
     /// How many client connections are open.

@@ -1,1 +1,43 @@
-fn main() {}
+//! `egret`: the command line, and the wiring of the parts.
+
+mod banner;
+mod check;
+mod cli;
+mod machine;
+mod otlp;
+mod proxy;
+mod reasons;
+mod reload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ConfigCommand, ProxyArgs};
+
+/// Chosen by measurement; see docs/performance.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        None => proxy::run(ProxyArgs::parse_environment()),
+        Some(Command::Proxy(args)) => proxy::run(*args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Config(ConfigCommand::Schema)) => {
+            print(&format!("{:#}\n", egret_config::schema()))
+        }
+        Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
+        Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
+        Some(Command::Reasons) => print(&reasons::markdown()),
+    }
+}
+
+/// Prints to standard output. A reader that has gone (`| head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}

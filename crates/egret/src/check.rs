@@ -1,0 +1,17 @@
+//! `egret check`.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use crate::cli::{CheckArgs, Format};
+
+/// Checks a file. Exit status 1 when something is wrong with it.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let form = match args.format {
+        Format::Json => egret_config::Form::Json,
+        Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },
+    };
+    let verdict = egret_config::check_file(&args.file, form);
+    let printed = crate::print(&verdict.text);
+    if verdict.valid { printed } else { ExitCode::FAILURE }
+}

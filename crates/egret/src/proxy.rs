@@ -1,0 +1,359 @@
+//! `egret proxy`: the wiring, from the command line to the running proxy and back.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use egret_config::{Compiled, Loaded, LogFormat, LogSettings};
+use egret_console::{AdminState, MetricsText, Readiness};
+use egret_core::settings::HttpSettings;
+use egret_proxy::access_log::AccessLog;
+use egret_proxy::listener::{self, Bound};
+use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::server::Server;
+use egret_proxy::upstream::Upstream;
+use egret_proxy::worker::{RecordSink, Shared};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::ProxyArgs;
+use crate::otlp::Exporter;
+use crate::{banner, machine, reload};
+
+/// How long the access log and the traces may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// How long Ctrl-C lets in-flight work go on.
+const INTERRUPTED: Duration = Duration::from_secs(1);
+
+/// The running program, as far as signals and reloads reach it.
+pub struct App {
+    /// The command line.
+    pub args: ProxyArgs,
+    /// The proxy.
+    pub server: Server,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub log: Arc<AccessLog>,
+    /// The name in `Via` where none is configured.
+    pub instance: Arc<str>,
+    /// Every address that the proxy itself listens on.
+    pub bound: Vec<SocketAddr>,
+    /// The settings in force that only a restart can change.
+    pub fixed: Fixed,
+}
+
+/// Settings that are fixed for the life of the process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fixed {
+    listeners: Vec<SocketAddr>,
+    workers: usize,
+    admin: Option<SocketAddr>,
+    tracing: Option<egret_config::TracingSettings>,
+}
+
+impl Fixed {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(compiled: &Compiled) -> Self {
+        Self {
+            listeners: compiled.process.listeners.clone(),
+            workers: compiled.process.workers,
+            admin: compiled.admin,
+            tracing: compiled.tracing.clone(),
+        }
+    }
+}
+
+/// Runs the proxy until a signal ends it.
+pub fn run(args: ProxyArgs) -> ExitCode {
+    let loaded = match egret_config::load(args.config.as_deref(), &args.overrides(), 1) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            use std::io::IsTerminal as _;
+            anstream::eprint!("{}", egret_config::render(&problems, std::io::stderr().is_terminal()));
+            return ExitCode::FAILURE;
+        }
+    };
+    start_diagnostics(&loaded.compiled.log);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail("the runtime cannot be started", &error.to_string()),
+    };
+    match runtime.block_on(serve(args, loaded)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { what, why }) => fail(&what, &why),
+    }
+}
+
+struct Failure {
+    what: String,
+    why: String,
+}
+
+fn failure(what: impl Into<String>) -> impl FnOnce(String) -> Failure {
+    let what = what.into();
+    move |why| Failure { what, why }
+}
+
+fn fail(what: &str, why: &str) -> ExitCode {
+    anstream::eprintln!("egret: {what}: {why}");
+    ExitCode::FAILURE
+}
+
+fn start_diagnostics(log: &LogSettings) {
+    use tracing_subscriber::EnvFilter;
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| log.level.as_str().to_owned());
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(log.level.as_str()));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only when diagnostics were started already, which nobody else does.
+    let _ = match log.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_target(false).try_init(),
+    };
+}
+
+async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
+    let Loaded { mut compiled, files, .. } = loaded;
+    machine::raise_descriptor_limit();
+    let fixed = Fixed::of(&compiled);
+    let workers = worker_count(compiled.process.workers);
+    let bound = bind_listeners(&compiled, workers)?;
+    let admin = bind_admin(&args, compiled.admin)?;
+    let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+    let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
+    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).collect();
+    let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
+    settle(&mut compiled, &addresses, &own, &instance);
+    let snapshot = compiled.snapshot;
+
+    let upstream = Upstream::new(&snapshot).map_err(|error| failure("starting")(error.to_string()))?;
+    let upstream = Arc::new(upstream);
+    let log = AccessLog::start(&snapshot.access_log, workers)
+        .map_err(|error| failure("the access log cannot be opened")(error.to_string()))?;
+    let log = Arc::new(log);
+    let exporter = match &compiled.tracing {
+        Some(settings) => Some(Arc::new(
+            Exporter::start(settings, &snapshot.dns).map_err(|error| failure("traces")(error.to_string()))?,
+        )),
+        None => None,
+    };
+    let metrics = Arc::new(Metrics::new(workers, build_info(), sources(&upstream, &log, exporter.as_ref())));
+    metrics.config_loaded(snapshot.generation);
+    let shared = Arc::new(Shared {
+        upstream,
+        connections: Default::default(),
+        draining: Default::default(),
+        trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
+        sink: exporter.clone().map(|exporter| exporter as Arc<dyn RecordSink>),
+    });
+    let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
+        .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
+    let app = Arc::new(App { args, server, metrics, log, instance, bound: own, fixed });
+    if let Some(admin) = admin {
+        serve_admin(&app, admin);
+    }
+    announce(&app, admin_address, snapshot.gate.guard.allow_loopback);
+    live(&app, files).await?;
+    app.log.flush(FLUSH);
+    if let Some(exporter) = exporter {
+        exporter.shutdown(FLUSH);
+    }
+    Ok(())
+}
+
+/// Worker threads for a setting, 0 being one for each core that the process may use (the cgroup's
+/// quota included).
+fn worker_count(setting: usize) -> usize {
+    match setting {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count,
+    }
+}
+
+/// Sets what only the running process knows.
+pub fn settle(compiled: &mut Compiled, listeners: &[SocketAddr], own: &[SocketAddr], instance: &Arc<str>) {
+    let addresses = machine::addresses();
+    // Loopback destinations are decided by the proxy's listeners alone, the loop by all of them.
+    compiled.settle_guard(listeners, addresses);
+    compiled.snapshot.gate.guard.listeners = own.to_vec();
+    let http = &mut compiled.snapshot.http;
+    if *http.via == *HttpSettings::default().via {
+        http.via = instance.clone();
+    }
+}
+
+fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Failure> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut bound = Vec::new();
+    for index in 0..passed.len() {
+        let socket = passed.take_tcp_listener(index);
+        let adopted = socket.and_then(|socket| socket.map(|socket| listener::adopt(&socket, workers)).transpose());
+        match adopted {
+            Ok(Some(listener)) => bound.push(listener),
+            Ok(None) => {}
+            Err(error) => {
+                return Err(failure("a socket of the service manager cannot be used")(error.to_string()));
+            }
+        }
+    }
+    if !bound.is_empty() {
+        return Ok(bound);
+    }
+    for address in &compiled.process.listeners {
+        let listener = listener::bind(*address, workers).map_err(|error| Failure {
+            what: format!("cannot listen on {address}"),
+            why: match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("{error}. Another program has this port; choose another with --listen")
+                }
+                _ => error.to_string(),
+            },
+        })?;
+        bound.push(listener);
+    }
+    Ok(bound)
+}
+
+fn bind_admin(args: &ProxyArgs, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(Some(listener)),
+        // Nobody asked for this port: a second proxy on a laptop works without it.
+        Err(error) if args.admin.is_none() && args.config.is_none() => {
+            tracing::warn!(%address, %error, "metrics and health are off; choose another address with --admin");
+            Ok(None)
+        }
+        Err(error) => {
+            Err(failure(format!("cannot listen on {address} for metrics and health"))(error.to_string()))
+        }
+    }
+}
+
+fn build_info() -> BuildInfo {
+    BuildInfo {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: option_env!("EGRET_REVISION").unwrap_or(""),
+        rustc: option_env!("EGRET_RUSTC").unwrap_or(""),
+    }
+}
+
+fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Arc<Exporter>>) -> Sources {
+    let (dns, parents, log) = (upstream.clone(), upstream.clone(), log.clone());
+    Sources {
+        dns: Some(Box::new(move || {
+            let stats = dns.stats();
+            DnsFigures {
+                cache_hits: stats.hits,
+                negative_hits: stats.negative_hits,
+                cache_misses: stats.misses,
+                shared: stats.shared,
+                hosts_file: stats.hosts_file,
+                queries_ok: stats.answered,
+                queries_not_found: stats.not_found,
+                queries_failed: stats.failed,
+                queries_timed_out: stats.timed_out,
+                cache_entries: stats.entries,
+            }
+        })),
+        parents: Some(Box::new(move || {
+            let states = parents.parents().into_iter();
+            states
+                .map(|(group, parent, up, _)| ParentFigure { group, parent: parent.to_string(), up })
+                .collect()
+        })),
+        access_log_dropped: Some(Box::new(move || log.dropped())),
+        spans_dropped: exporter.map(|exporter| {
+            let exporter = exporter.clone();
+            Box::new(move || exporter.dropped()) as Box<dyn Fn() -> u64 + Send + Sync>
+        }),
+    }
+}
+
+fn serve_admin(app: &Arc<App>, admin: TcpListener) {
+    let (ready, metrics) = (app.clone(), app.metrics.clone());
+    let state = AdminState {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        listeners: app.server.addresses.iter().map(|address| format!("{address} (HTTP proxy)")).collect(),
+        readiness: Box::new(move || match ready.server.draining() {
+            true => Readiness::Draining,
+            false => Readiness::Ready,
+        }),
+        metrics: Box::new(move |accept| {
+            let exposition = metrics.render(accept);
+            MetricsText { content_type: exposition.content_type, body: exposition.text }
+        }),
+    };
+    tokio::spawn(async move {
+        if let Err(error) = egret_console::serve(admin, state).await {
+            tracing::error!(%error, "metrics and health are not served any more");
+        }
+    });
+}
+
+/// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
+fn announce(app: &App, admin: Option<SocketAddr>, loopback_allowed: bool) {
+    if !app.args.quiet {
+        anstream::eprint!("{}", banner::text(&app.server.addresses, admin, loopback_allowed));
+    }
+    if let Some(path) = &app.args.ready_file
+        && let Err(error) = write_ready_file(path, &app.server.addresses, admin)
+    {
+        tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+fn write_ready_file(path: &Path, listeners: &[SocketAddr], admin: Option<SocketAddr>) -> std::io::Result<()> {
+    let content = serde_json::json!({
+        "listeners": listeners,
+        "admin": admin,
+        "pid": std::process::id(),
+    });
+    // Renamed into place, so that nobody reads half of it.
+    let draft = path.with_extension("tmp");
+    std::fs::write(&draft, format!("{content}\n"))?;
+    std::fs::rename(draft, path)
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}
+
+/// Lives until a signal says otherwise, and ends in order.
+async fn live(app: &Arc<App>, files: Vec<PathBuf>) -> Result<(), Failure> {
+    let listen = |kind| signal(kind).map_err(|error| failure("signals")(error.to_string()));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    let mut user = listen(SignalKind::user_defined1())?;
+    let mut watcher = reload::Watcher::new(files);
+    let interrupted = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break true,
+            _ = hang_up.recv() => watcher = reload::reload(app, watcher, "SIGHUP"),
+            _ = user.recv() => {
+                if let Err(error) = app.log.reopen() {
+                    tracing::error!(%error, "the access log could not be opened again");
+                }
+            }
+            () = watcher.changed() => watcher = reload::reload(app, watcher, "a changed file"),
+        }
+    };
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let drain = reload::drain_settings(app);
+    let (delay, timeout) =
+        if interrupted { (Duration::ZERO, INTERRUPTED) } else { (drain.delay, drain.timeout) };
+    tracing::info!(?delay, ?timeout, connections = app.server.connections(), "draining");
+    tokio::select! {
+        () = app.server.drain(delay, timeout) => {}
+        _ = interrupt.recv() => {}
+    }
+    app.server.stop().await;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Taking a changed configuration into use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use egret_core::settings::DrainSettings;
+
+use crate::proxy::{App, Fixed, settle};
+
+/// How often files are looked at. Looking is a few system calls, and works on every file system,
+/// behind every kind of symbolic link.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Notices that a file has changed: written, replaced, or reached by another link, as Kubernetes
+/// does with a ConfigMap.
+#[derive(Debug)]
+pub struct Watcher {
+    files: Vec<PathBuf>,
+    seen: Vec<Option<State>>,
+}
+
+type State = (SystemTime, u64, u64);
+
+impl Watcher {
+    /// Watches these files.
+    #[must_use]
+    pub fn new(files: Vec<PathBuf>) -> Self {
+        let seen = look(&files);
+        Self { files, seen }
+    }
+
+    /// Waits until a file has changed, and has then stayed the same for a moment.
+    pub async fn changed(&mut self) {
+        let mut candidate = None;
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let now = look(&self.files);
+            if now == self.seen {
+                candidate = None;
+            } else if candidate.as_ref() == Some(&now) {
+                self.seen = now;
+                return;
+            } else {
+                // Half-written files are not read: what changes once more a moment later is waited for.
+                candidate = Some(now);
+            }
+        }
+    }
+}
+
+fn look(files: &[PathBuf]) -> Vec<Option<State>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let state = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len(), meta.ino()))
+    };
+    files.iter().map(state).collect()
+}
+
+/// Reads the configuration again and puts it into force, wholly or not at all. Gives the watcher for
+/// the files that it refers to now.
+pub fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
+    let generation = app.server.generation() + 1;
+    let loaded = egret_config::load(app.args.config.as_deref(), &app.args.overrides(), generation);
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for problem in &problems {
+                tracing::error!("configuration: {}", problem.one_line());
+            }
+            refused(app, cause, &format!("{} errors", problems.len()));
+            return Watcher::new(watcher.files);
+        }
+    };
+    let mut compiled = loaded.compiled;
+    let files = Watcher::new(loaded.files);
+    if Fixed::of(&compiled) != app.fixed {
+        tracing::warn!("listeners, admin, workers and tracing change with a restart; the rest is in force now");
+    }
+    settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
+    if let Err(error) = app.server.apply(&compiled.snapshot) {
+        refused(app, cause, &error.to_string());
+        return files;
+    }
+    if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
+        tracing::error!(%error, "the access log stays as it was");
+    }
+    app.metrics.config_reloaded(generation);
+    tracing::info!(generation, cause, "the configuration was reloaded");
+    files
+}
+
+fn refused(app: &App, cause: &str, why: &str) {
+    app.metrics.config_refused();
+    tracing::error!(cause, why, "the new configuration is refused; the old one stays in force");
+}
+
+/// How to shut down, by the configuration in force.
+#[must_use]
+pub fn drain_settings(app: &App) -> DrainSettings {
+    app.server.snapshot().drain.clone()
+}
