@@ -45,6 +45,11 @@ pub struct MetricsText {
     pub body: String,
 }
 
+/// Says whether the process wants traffic.
+pub type AskReadiness = Box<dyn Fn() -> Readiness + Send + Sync>;
+/// Writes the metrics for a scraper with this `Accept` field.
+pub type AskMetrics = Box<dyn Fn(Option<&str>) -> MetricsText + Send + Sync>;
+
 /// What the admin server tells, and where it gets it from. The closures are called on the server's
 /// runtime and must not block.
 pub struct AdminState {
@@ -53,9 +58,9 @@ pub struct AdminState {
     /// The listeners, as people should read them: `127.0.0.1:8888 (HTTP proxy)`.
     pub listeners: Vec<String>,
     /// Whether the process wants traffic.
-    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
-    /// The metrics, in the format that the `Accept` field given asks for.
-    pub metrics: Box<dyn Fn(Option<&str>) -> MetricsText + Send + Sync>,
+    pub readiness: AskReadiness,
+    /// The metrics.
+    pub metrics: AskMetrics,
 }
 
 impl fmt::Debug for AdminState {

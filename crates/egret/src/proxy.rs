@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use egret_config::{Compiled, Loaded, LogFormat, LogSettings};
+use egret_config::{Compiled, Loaded, LogFormat, LogSettings, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
-use egret_core::settings::HttpSettings;
+use egret_core::settings::{HttpSettings, Snapshot};
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::listener::{self, Bound};
 use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
@@ -18,7 +18,7 @@ use egret_proxy::worker::{RecordSink, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
-use crate::otlp::Exporter;
+use crate::otlp::{Otlp, OtlpSettings};
 use crate::{banner, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
@@ -51,7 +51,7 @@ pub struct Fixed {
     listeners: Vec<SocketAddr>,
     workers: usize,
     admin: Option<SocketAddr>,
-    tracing: Option<egret_config::TracingSettings>,
+    tracing: Option<TracingSettings>,
 }
 
 impl Fixed {
@@ -134,12 +134,7 @@ async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
     let log = AccessLog::start(&snapshot.access_log, workers)
         .map_err(|error| failure("the access log cannot be opened")(error.to_string()))?;
     let log = Arc::new(log);
-    let exporter = match &compiled.tracing {
-        Some(settings) => Some(Arc::new(
-            Exporter::start(settings, &snapshot.dns).map_err(|error| failure("traces")(error.to_string()))?,
-        )),
-        None => None,
-    };
+    let exporter = start_exporter(compiled.tracing.as_ref(), &snapshot)?;
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources(&upstream, &log, exporter.as_ref())));
     metrics.config_loaded(snapshot.generation);
     let shared = Arc::new(Shared {
@@ -147,7 +142,7 @@ async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
         connections: Default::default(),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
-        sink: exporter.clone().map(|exporter| exporter as Arc<dyn RecordSink>),
+        sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -159,7 +154,7 @@ async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
     live(&app, files).await?;
     app.log.flush(FLUSH);
     if let Some(exporter) = exporter {
-        exporter.shutdown(FLUSH);
+        exporter.flush(FLUSH);
     }
     Ok(())
 }
@@ -240,7 +235,7 @@ fn build_info() -> BuildInfo {
     }
 }
 
-fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Arc<Exporter>>) -> Sources {
+fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Otlp>) -> Sources {
     let (dns, parents, log) = (upstream.clone(), upstream.clone(), log.clone());
     Sources {
         dns: Some(Box::new(move || {
@@ -250,11 +245,8 @@ fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Arc
                 negative_hits: stats.negative_hits,
                 cache_misses: stats.misses,
                 shared: stats.shared,
-                hosts_file: stats.hosts_file,
-                queries_ok: stats.answered,
-                queries_not_found: stats.not_found,
-                queries_failed: stats.failed,
-                queries_timed_out: stats.timed_out,
+                stale: stats.stale,
+                failures: stats.errors,
                 cache_entries: stats.entries,
             }
         })),
@@ -266,10 +258,30 @@ fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Arc
         })),
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
-            let exporter = exporter.clone();
-            Box::new(move || exporter.dropped()) as Box<dyn Fn() -> u64 + Send + Sync>
+            let dropped = exporter.dropped();
+            Box::new(move || dropped.load(std::sync::atomic::Ordering::Relaxed)) as Box<dyn Fn() -> u64 + Send + Sync>
         }),
     }
+}
+
+fn start_exporter(settings: Option<&TracingSettings>, snapshot: &Snapshot) -> Result<Option<Otlp>, Failure> {
+    let Some(settings) = settings else { return Ok(None) };
+    let refused = |why: String| failure("traces cannot be exported")(why);
+    let roots = egret_tls::roots::GeneralRoots::load()
+        .with_pem(snapshot.upstream.trusted_ca.as_deref())
+        .map_err(|error| refused(error.to_string()))?;
+    let tls =
+        egret_tls::client::ClientConfigs::new(roots).map_err(|error| refused(error.to_string()))?;
+    let exporter = Otlp::start(OtlpSettings {
+        endpoint: settings.endpoint.clone(),
+        sample: settings.sample,
+        service_name: settings.service_name.clone(),
+        include_query: false,
+        headers: Vec::new(),
+        dns: snapshot.dns.clone(),
+        tls: Some(tls.for_alpn(egret_tls::client::Alpn::Http1).clone()),
+    });
+    exporter.map(Some).map_err(|error| refused(error.to_string()))
 }
 
 fn serve_admin(app: &Arc<App>, admin: TcpListener) {
@@ -283,7 +295,7 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
         }),
         metrics: Box::new(move |accept| {
             let exposition = metrics.render(accept);
-            MetricsText { content_type: exposition.content_type, body: exposition.text }
+            MetricsText { content_type: exposition.content_type, body: exposition.body }
         }),
     };
     tokio::spawn(async move {

@@ -170,18 +170,12 @@ fn sources(sources: &Sources, out: &mut Out<'_>) -> Result<(), Error> {
         let lookups = [
             ("cache", dns.cache_hits),
             ("negative_cache", dns.negative_hits),
-            ("hosts_file", dns.hosts_file),
             ("shared", dns.shared),
+            ("stale", dns.stale),
             ("query", dns.cache_misses),
         ];
         out.counters(&families::DNS_LOOKUPS, &lookups)?;
-        let queries = [
-            ("ok", dns.queries_ok),
-            ("not_found", dns.queries_not_found),
-            ("failed", dns.queries_failed),
-            ("timeout", dns.queries_timed_out),
-        ];
-        out.counters(&families::DNS_QUERIES, &queries)?;
+        out.counter(&families::DNS_FAILURES, dns.failures)?;
         out.gauge(&families::DNS_CACHE_ENTRIES, dns.cache_entries)?;
     }
     if let Some(ask) = &sources.parents {

@@ -74,9 +74,9 @@ families! {
     POOL_IDLE = "egret_pool_idle_connections", Gauge, [],
         "Upstream connections kept for later use.";
     DNS_LOOKUPS = "egret_dns_lookups_total", Counter, ["source"],
-        "Names looked up, by where the answer came from: cache, negative_cache, hosts_file, shared (a query already under way), query.";
-    DNS_QUERIES = "egret_dns_queries_total", Counter, ["result"],
-        "Queries sent to name servers, by result: ok, not_found, failed, timeout.";
+        "Names looked up, by where the answer came from: cache (the hosts file included), negative_cache, shared (a query already under way), stale (expired, because the name servers failed), query.";
+    DNS_FAILURES = "egret_dns_failures_total", Counter, [],
+        "Look-ups that failed: an error of the name servers, or no answer. A name that does not exist is no failure.";
     DNS_CACHE_ENTRIES = "egret_dns_cache_entries", Gauge, [],
         "Names in the DNS cache.";
     PARENT_UP = "egret_parent_up", Gauge, ["group", "parent"],

@@ -14,16 +14,10 @@ pub struct DnsFigures {
     pub cache_misses: u64,
     /// Look-ups that waited for a query that was already under way.
     pub shared: u64,
-    /// Look-ups answered from the hosts file.
-    pub hosts_file: u64,
-    /// Queries that found addresses.
-    pub queries_ok: u64,
-    /// Queries answered with "no such name" or "no address".
-    pub queries_not_found: u64,
-    /// Queries that name servers answered with an error.
-    pub queries_failed: u64,
-    /// Queries without an answer.
-    pub queries_timed_out: u64,
+    /// Look-ups answered with an expired answer, because the name servers failed.
+    pub stale: u64,
+    /// Look-ups that failed; a name that does not exist is no failure.
+    pub failures: u64,
     /// Names in the cache now.
     pub cache_entries: u64,
 }

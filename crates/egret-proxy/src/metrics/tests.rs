@@ -11,7 +11,7 @@ const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "abc", rustc: "
 
 fn full_sources() -> Sources {
     Sources {
-        dns: Some(Box::new(|| DnsFigures { cache_hits: 5, queries_failed: 2, ..DnsFigures::default() })),
+        dns: Some(Box::new(|| DnsFigures { cache_hits: 5, failures: 2, ..DnsFigures::default() })),
         parents: Some(Box::new(|| {
             let parent = |name: &str, up| ParentFigure { group: "corporate".into(), parent: name.into(), up };
             vec![parent("a.example:3128", true), parent("odd\"\\\nname", false)]
@@ -80,7 +80,7 @@ fn figures_of_others_are_asked_for_on_each_scrape() {
     let text = metrics.render(None).body;
     let expected = [
         ("egret_dns_lookups_total{source=\"cache\"}", "5"),
-        ("egret_dns_queries_total{result=\"failed\"}", "2"),
+        ("egret_dns_failures_total", "2"),
         ("egret_parent_up{group=\"corporate\",parent=\"a.example:3128\"}", "1"),
         ("egret_parent_up{group=\"corporate\",parent=\"odd\\\"\\\\\\nname\"}", "0"),
         ("egret_access_log_dropped_total", "4"),

@@ -42,11 +42,11 @@ fn lines_of_all_workers_reach_the_file_in_each_workers_order() {
     });
     assert!(log.flush(PATIENCE));
     let text = fs::read_to_string(&path).unwrap();
-    for worker in ["200", "201"] {
+    for worker in [200, 201] {
         let of_worker: Vec<u64> = text
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .filter(|value| value["status"].to_string() == worker)
+            .filter(|value| value["status"] == worker)
             .map(|value| value["bytesUp"].as_u64().unwrap())
             .collect();
         assert_eq!(of_worker, (0..500).collect::<Vec<_>>());
@@ -86,22 +86,28 @@ fn dropping_the_log_writes_what_waits() {
 
 /// An output that takes nothing until it is opened.
 #[derive(Clone, Default)]
-struct Dam(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+struct Dam(Arc<Water>);
+
+#[derive(Default)]
+struct Water {
+    state: Mutex<(bool, Vec<u8>)>,
+    opened: Condvar,
+}
 
 impl Dam {
     fn open(&self) {
-        self.0.0.lock().unwrap().0 = true;
-        self.0.1.notify_all();
+        self.0.state.lock().unwrap().0 = true;
+        self.0.opened.notify_all();
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.0.lock().unwrap().1.clone()).unwrap()
+        String::from_utf8(self.0.state.lock().unwrap().1.clone()).unwrap()
     }
 }
 
 impl Write for Dam {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| !state.0).unwrap();
+        let mut state = self.0.opened.wait_while(self.0.state.lock().unwrap(), |state| !state.0).unwrap();
         state.1.extend_from_slice(bytes);
         Ok(bytes.len())
     }
