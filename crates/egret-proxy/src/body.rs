@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncWrite, AsyncRead};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::{self, Buffer};
 use crate::http1::chunked::{Decoder, Emit, Ranges};
@@ -184,7 +184,9 @@ impl Pump {
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(PumpError::Sink(error))),
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::WriteZero.into())));
+                }
                 Poll::Ready(Ok(count)) => self.written += count,
             }
             self.unflushed = true;
@@ -266,8 +268,9 @@ impl Pump {
             }
             Source::Chunked(decoder) => {
                 let emit = if self.sink == Sink::Data { Emit::Data } else { Emit::Chunks };
-                let progress =
-                    decoder.advance(bytes, emit, &self.limits, &mut self.ranges).map_err(PumpError::Framing)?;
+                let progress = decoder
+                    .advance(bytes, emit, &self.limits, &mut self.ranges)
+                    .map_err(PumpError::Framing)?;
                 self.data += progress.data;
                 self.consume = progress.consumed;
                 self.complete = progress.done;
@@ -304,7 +307,9 @@ impl Pump {
 
     fn count_queued(&mut self) {
         self.queued = self.unwritten_head().len()
-            + self.prefix.len() + self.suffix.len() + self.ranges.iter().map(std::ops::Range::len).sum::<usize>();
+            + self.prefix.len()
+            + self.suffix.len()
+            + self.ranges.iter().map(std::ops::Range::len).sum::<usize>();
     }
 
     fn end_of_input(&mut self) -> Result<(), PumpError> {

@@ -76,7 +76,8 @@ impl Registry {
     #[must_use]
     pub fn register(self: &Arc<Self>) -> Registered {
         let mut entries = self.entries();
-        let control = Arc::new(Control { signals: AtomicU8::new(entries.standing), waker: AtomicWaker::new() });
+        let control =
+            Arc::new(Control { signals: AtomicU8::new(entries.standing), waker: AtomicWaker::new() });
         let slot = entries.free.pop().unwrap_or_else(|| {
             entries.controls.push(None);
             entries.controls.len() - 1

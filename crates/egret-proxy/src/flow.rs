@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use egret_core::destination::Destination;
-use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::identity::Identity;
+use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 

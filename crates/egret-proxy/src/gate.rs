@@ -36,7 +36,11 @@ pub fn decide(flow: &mut Flow, destination: &Destination) -> Result<Decision, Re
 ///
 /// # Errors
 /// The refusal: the name does not resolve, or none of its addresses passes.
-pub async fn grant(flow: &mut Flow, destination: &Destination, decision: &Decision) -> Result<Grant, Refusal> {
+pub async fn grant(
+    flow: &mut Flow,
+    destination: &Destination,
+    decision: &Decision,
+) -> Result<Grant, Refusal> {
     let by_parent = decision.parent.as_ref().is_some_and(|group| !group.resolve_locally);
     let grant = match &destination.host {
         Host::Address(address) => flow.snapshot.gate.grant(&decision.permit, destination, &[*address])?,

@@ -129,7 +129,9 @@ pub async fn accept(
     }
     refuse_new_handshakes(socket.get_ref());
     let end = tokio::time::Instant::now() + LAST_HANDSHAKES;
-    while let Ok(outcome) = tokio::time::timeout_at(end, socket.async_io(Interest::READABLE, accept_one)).await {
+    while let Ok(outcome) =
+        tokio::time::timeout_at(end, socket.async_io(Interest::READABLE, accept_one)).await
+    {
         match outcome {
             Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
             Err(error) => rest(&worker, &error).await,
@@ -262,8 +264,7 @@ fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Lim
         _ => Reason::TooManyConnections,
     };
     let identity = egret_core::identity::Identity::from_address(peer);
-    let mut flow =
-        crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Http11);
+    let mut flow = crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Http11);
     let refusal = Refusal::new(reason, "");
     flow.refused(&refusal);
     let reply = Reply {

@@ -7,8 +7,8 @@ use egret_core::record::Protocol;
 
 use crate::client::Client;
 use crate::flow::Flow;
-use crate::http1::{Field, RequestHead};
 use crate::http1::fields::FieldName;
+use crate::http1::{Field, RequestHead};
 use crate::refuse::Refusal;
 
 /// An answer of the proxy's own.
@@ -70,9 +70,7 @@ pub fn answer(flow: &Flow, method: &str, path: &str, listener: &str) -> Result<A
     match path.split('?').next().unwrap_or(path) {
         "/" => Ok(page(listener)),
         "/healthz" => Ok(Answer::text((200, "OK"), "ok\n")),
-        "/readyz" if flow.worker.draining() => {
-            Ok(Answer::text((503, "Service Unavailable"), "draining\n"))
-        }
+        "/readyz" if flow.worker.draining() => Ok(Answer::text((503, "Service Unavailable"), "draining\n")),
         "/readyz" => Ok(Answer::text((200, "OK"), "ok\n")),
         _ => Err(Refusal::new(Reason::NotAProxyRequest, format!("{path} is not a page of this proxy"))),
     }
@@ -105,14 +103,20 @@ pub fn last_hop(client: &Client, head: &RequestHead) -> Answer {
     let input = client.filled();
     if head.method_text(input) == "OPTIONS" {
         let mut answer = Answer::text((200, "OK"), "");
-        answer.fields.push(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT".to_owned()));
+        answer
+            .fields
+            .push(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH, CONNECT".to_owned()));
         return answer;
     }
     let mut body = Vec::new();
     body.extend_from_slice(&input[head.method.clone()]);
     body.push(b' ');
     body.extend_from_slice(&input[head.target_text.clone()]);
-    body.extend_from_slice(if head.version == Protocol::Http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    body.extend_from_slice(if head.version == Protocol::Http10 {
+        b" HTTP/1.0\r\n"
+    } else {
+        b" HTTP/1.1\r\n"
+    });
     for field in head.fields.iter().filter(|field| !is_sensitive(field, input)) {
         body.extend_from_slice(field.line(input));
         body.extend_from_slice(b"\r\n");

@@ -269,14 +269,13 @@ fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refus
 fn recheck(flow: &mut Flow) -> Option<Refusal> {
     let snapshot = flow.worker.snapshot.load_full();
     let destination = flow.destination.clone()?;
-    let outcome = snapshot.gate.evaluate(&flow.identity, &destination).and_then(|permit| {
-        match flow.record.dialled {
+    let outcome =
+        snapshot.gate.evaluate(&flow.identity, &destination).and_then(|permit| match flow.record.dialled {
             Some(address) if flow.record.parent.is_none() => {
                 snapshot.gate.check_address(&permit, &destination, address.ip()).map(|_| ())
             }
             _ => Ok(()),
-        }
-    });
+        });
     flow.snapshot = snapshot;
     let denial = outcome.err()?;
     Some(Refusal { reason: Reason::PolicyChanged, detail: denial.detail, rule: denial.rule })

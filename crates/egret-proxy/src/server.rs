@@ -85,7 +85,13 @@ impl Server {
             let (worker, seats, stop) = (worker.clone(), seats.clone(), stop.clone());
             let main = async move {
                 for (socket, address) in sockets {
-                    tokio::spawn(listener::accept(worker.clone(), socket, address, seats.clone(), stop.clone()));
+                    tokio::spawn(listener::accept(
+                        worker.clone(),
+                        socket,
+                        address,
+                        seats.clone(),
+                        stop.clone(),
+                    ));
                 }
                 let door = worker.clone();
                 tokio::spawn(async move {
@@ -97,9 +103,8 @@ impl Server {
                 // An error means that the server is gone, which ends the worker just as well.
                 let _ = ended.await;
             };
-            let thread = std::thread::Builder::new()
-                .name(format!("egret-{}", threads.len()))
-                .spawn(move || {
+            let thread =
+                std::thread::Builder::new().name(format!("egret-{}", threads.len())).spawn(move || {
                     runtime.block_on(main);
                     runtime.shutdown_background();
                 })?;
@@ -183,7 +188,8 @@ impl Server {
     /// Waits until no connection is open. False when some are at the deadline.
     async fn emptied(&self, deadline: tokio::time::Instant) -> bool {
         // Connections may still stand in the listeners' queues at first.
-        tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + Duration::from_millis(150))).await;
+        tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + Duration::from_millis(150)))
+            .await;
         while self.connections() > 0 {
             if tokio::time::Instant::now() >= deadline {
                 return false;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 /// A few friendly lines: where it listens, and a command to try.
 #[must_use]
-pub fn text(listeners: &[SocketAddr], admin: Option<SocketAddr>, loopback_allowed: bool) -> String {
+pub(crate) fn text(listeners: &[SocketAddr], admin: Option<SocketAddr>, loopback_allowed: bool) -> String {
     let mut out = format!("egret {} is ready.\n", env!("CARGO_PKG_VERSION"));
     // Writing to memory cannot fail.
     for address in listeners {

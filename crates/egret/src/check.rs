@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::{CheckArgs, Format};
 
 /// Checks a file. Exit status 1 when something is wrong with it.
-pub fn run(args: &CheckArgs) -> ExitCode {
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
     let form = match args.format {
         Format::Json => egret_config::Form::Json,
         Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },

@@ -11,7 +11,7 @@ use egret_config::Overrides;
 /// 127.0.0.1:9090.
 #[derive(Debug, Parser)]
 #[command(name = "egret", version, about, long_about, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -19,7 +19,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the proxy
     Proxy(Box<ProxyArgs>),
     /// Check a configuration file and show every error at once
@@ -33,7 +33,7 @@ pub enum Command {
 
 /// `egret config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// The JSON Schema, for editors
     Schema,
     /// The reference, in Markdown
@@ -44,7 +44,7 @@ pub enum ConfigCommand {
 
 /// `egret check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The file
     pub file: PathBuf,
     /// How errors are written
@@ -54,7 +54,7 @@ pub struct CheckArgs {
 
 /// How errors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// A JSON array
@@ -63,7 +63,7 @@ pub enum Format {
 
 /// `egret proxy`.
 #[derive(Debug, Default, Args)]
-pub struct ProxyArgs {
+pub(crate) struct ProxyArgs {
     /// Configuration file (YAML); flags win over what it says
     #[arg(long, short, value_name = "FILE", env = "EGRET_CONFIG")]
     pub config: Option<PathBuf>,
@@ -120,7 +120,7 @@ pub struct ProxyArgs {
 impl ProxyArgs {
     /// What stands in place of the configuration file's settings.
     #[must_use]
-    pub fn overrides(&self) -> Overrides {
+    pub(crate) fn overrides(&self) -> Overrides {
         Overrides {
             listen: self.listen.clone(),
             admin: self.admin.clone(),
@@ -142,7 +142,7 @@ impl ProxyArgs {
 impl ProxyArgs {
     /// What `egret` without a command line runs with: what the environment says.
     #[must_use]
-    pub fn parse_environment() -> Self {
+    pub(crate) fn parse_environment() -> Self {
         match Cli::parse_from(["egret", "proxy"]).command {
             Some(Command::Proxy(args)) => *args,
             _ => Self::default(),

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The machine's own addresses, against which listeners on `0.0.0.0` and `[::]` are checked.
 #[must_use]
-pub fn addresses() -> Vec<IpAddr> {
+pub(crate) fn addresses() -> Vec<IpAddr> {
     match if_addrs::get_if_addrs() {
         Ok(interfaces) => interfaces.iter().map(|interface| interface.ip().to_canonical()).collect(),
         Err(error) => {
@@ -18,7 +18,7 @@ pub fn addresses() -> Vec<IpAddr> {
 }
 
 /// Raises the limit of open files as far as the system allows. Gives the limit in force.
-pub fn raise_descriptor_limit() -> Option<u64> {
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, wanted) {
@@ -33,7 +33,7 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 /// The name of this instance in `Via`: kept in the state directory, where there is one, else made up
 /// anew at each start. Two proxies behind each other must not have the same.
 #[must_use]
-pub fn instance_name(state_dir: Option<&Path>) -> String {
+pub(crate) fn instance_name(state_dir: Option<&Path>) -> String {
     let path = state_dir.map(|dir| dir.join("instance"));
     if let Some(name) = path.as_ref().and_then(|path| std::fs::read_to_string(path).ok()) {
         let name = name.trim();

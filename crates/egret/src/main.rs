@@ -24,9 +24,7 @@ fn main() -> ExitCode {
         None => proxy::run(ProxyArgs::parse_environment()),
         Some(Command::Proxy(args)) => proxy::run(*args),
         Some(Command::Check(args)) => check::run(&args),
-        Some(Command::Config(ConfigCommand::Schema)) => {
-            print(&format!("{:#}\n", egret_config::schema()))
-        }
+        Some(Command::Config(ConfigCommand::Schema)) => print(&format!("{:#}\n", egret_config::schema())),
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Reasons) => print(&reasons::markdown()),

@@ -28,7 +28,7 @@ const FLUSH: Duration = Duration::from_secs(3);
 const INTERRUPTED: Duration = Duration::from_secs(1);
 
 /// The running program, as far as signals and reloads reach it.
-pub struct App {
+pub(crate) struct App {
     /// The command line.
     pub args: ProxyArgs,
     /// The proxy.
@@ -47,7 +47,7 @@ pub struct App {
 
 /// Settings that are fixed for the life of the process.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fixed {
+pub(crate) struct Fixed {
     listeners: Vec<SocketAddr>,
     workers: usize,
     admin: Option<SocketAddr>,
@@ -57,7 +57,7 @@ pub struct Fixed {
 impl Fixed {
     /// Those of a configuration.
     #[must_use]
-    pub fn of(compiled: &Compiled) -> Self {
+    pub(crate) fn of(compiled: &Compiled) -> Self {
         Self {
             listeners: compiled.process.listeners.clone(),
             workers: compiled.process.workers,
@@ -68,7 +68,7 @@ impl Fixed {
 }
 
 /// Runs the proxy until a signal ends it.
-pub fn run(args: ProxyArgs) -> ExitCode {
+pub(crate) fn run(args: ProxyArgs) -> ExitCode {
     let loaded = match egret_config::load(args.config.as_deref(), &args.overrides(), 1) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -169,7 +169,12 @@ fn worker_count(setting: usize) -> usize {
 }
 
 /// Sets what only the running process knows.
-pub fn settle(compiled: &mut Compiled, listeners: &[SocketAddr], own: &[SocketAddr], instance: &Arc<str>) {
+pub(crate) fn settle(
+    compiled: &mut Compiled,
+    listeners: &[SocketAddr],
+    own: &[SocketAddr],
+    instance: &Arc<str>,
+) {
     let addresses = machine::addresses();
     // Loopback destinations are decided by the proxy's listeners alone, the loop by all of them.
     compiled.settle_guard(listeners, addresses);
@@ -185,7 +190,8 @@ fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Fai
     let mut bound = Vec::new();
     for index in 0..passed.len() {
         let socket = passed.take_tcp_listener(index);
-        let adopted = socket.and_then(|socket| socket.map(|socket| listener::adopt(&socket, workers)).transpose());
+        let adopted =
+            socket.and_then(|socket| socket.map(|socket| listener::adopt(&socket, workers)).transpose());
         match adopted {
             Ok(Some(listener)) => bound.push(listener),
             Ok(None) => {}
@@ -259,7 +265,8 @@ fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Otl
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();
-            Box::new(move || dropped.load(std::sync::atomic::Ordering::Relaxed)) as Box<dyn Fn() -> u64 + Send + Sync>
+            Box::new(move || dropped.load(std::sync::atomic::Ordering::Relaxed))
+                as Box<dyn Fn() -> u64 + Send + Sync>
         }),
     }
 }
@@ -270,8 +277,7 @@ fn start_exporter(settings: Option<&TracingSettings>, snapshot: &Snapshot) -> Re
     let roots = egret_tls::roots::GeneralRoots::load()
         .with_pem(snapshot.upstream.trusted_ca.as_deref())
         .map_err(|error| refused(error.to_string()))?;
-    let tls =
-        egret_tls::client::ClientConfigs::new(roots).map_err(|error| refused(error.to_string()))?;
+    let tls = egret_tls::client::ClientConfigs::new(roots).map_err(|error| refused(error.to_string()))?;
     let exporter = Otlp::start(OtlpSettings {
         endpoint: settings.endpoint.clone(),
         sample: settings.sample,

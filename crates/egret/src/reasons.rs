@@ -6,7 +6,7 @@ use egret_core::reason::Reason;
 
 /// The table in Markdown, as it stands in docs/reasons.md.
 #[must_use]
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     let mut out = String::from(
         "# Reason codes\n\nEvery flow that is refused, fails or is ended early has one of these codes. The \
          reply to the client, the access line (`reason`), the metric (`egret_requests_total{reason}`) and \

@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Notices that a file has changed: written, replaced, or reached by another link, as Kubernetes
 /// does with a ConfigMap.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     files: Vec<PathBuf>,
     seen: Vec<Option<State>>,
 }
@@ -25,13 +25,13 @@ type State = (SystemTime, u64, u64);
 impl Watcher {
     /// Watches these files.
     #[must_use]
-    pub fn new(files: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(files: Vec<PathBuf>) -> Self {
         let seen = look(&files);
         Self { files, seen }
     }
 
     /// Waits until a file has changed, and has then stayed the same for a moment.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let mut candidate = None;
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -60,7 +60,7 @@ fn look(files: &[PathBuf]) -> Vec<Option<State>> {
 
 /// Reads the configuration again and puts it into force, wholly or not at all. Gives the watcher for
 /// the files that it refers to now.
-pub fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
+pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let generation = app.server.generation() + 1;
     let loaded = egret_config::load(app.args.config.as_deref(), &app.args.overrides(), generation);
     let loaded = match loaded {
@@ -76,7 +76,9 @@ pub fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let mut compiled = loaded.compiled;
     let files = Watcher::new(loaded.files);
     if Fixed::of(&compiled) != app.fixed {
-        tracing::warn!("listeners, admin, workers and tracing change with a restart; the rest is in force now");
+        tracing::warn!(
+            "listeners, admin, workers and tracing change with a restart; the rest is in force now"
+        );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
     if let Err(error) = app.server.apply(&compiled.snapshot) {
@@ -98,6 +100,6 @@ fn refused(app: &App, cause: &str, why: &str) {
 
 /// How to shut down, by the configuration in force.
 #[must_use]
-pub fn drain_settings(app: &App) -> DrainSettings {
+pub(crate) fn drain_settings(app: &App) -> DrainSettings {
     app.server.snapshot().drain.clone()
 }

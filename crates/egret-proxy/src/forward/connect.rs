@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::flow::Flow;
 use crate::gate::{self, Decision};
 use crate::http1::target::Scheme;
-use crate::refuse::Refusal;
 use crate::metrics::{Limit, PoolEvent};
+use crate::refuse::Refusal;
 use crate::upstream::pool::{ParentForm, PoolKey, UpstreamConnection};
 use crate::upstream::{self, Alpn, DialError, Roots};
 
@@ -33,9 +33,8 @@ pub fn way(scheme: Scheme, destination: &Destination, decision: &Decision) -> Wa
     let to_parent = !tls && parent.is_some();
     // A connection to an HTTP parent takes requests for any origin; one through SOCKS leads to one.
     let shared = to_parent
-        && parent.is_some_and(|group| {
-            group.parents.iter().all(|parent| parent.scheme != ParentScheme::Socks5)
-        });
+        && parent
+            .is_some_and(|group| group.parents.iter().all(|parent| parent.scheme != ParentScheme::Socks5));
     let key = PoolKey {
         parent: parent.map(|group| group.name.clone()),
         tls,

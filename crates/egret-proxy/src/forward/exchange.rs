@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::body::{Pump, PumpError, Waits};
 use crate::buffer::{self, Buffer};
-use crate::control::CLOSE;
 use crate::client::Client;
+use crate::control::CLOSE;
 use crate::http1::response::{Asked, parse};
 use crate::http1::{HeadLimits, Parsed, ResponseHead};
 use crate::refuse::Refusal;
@@ -85,7 +85,9 @@ impl HeadReader {
         let before = self.looked_at;
         self.looked_at = input.len();
         !input.is_empty()
-            && (before == 0 || input.len() >= limits.bytes || memchr::memchr(b'\n', &input[before..]).is_some())
+            && (before == 0
+                || input.len() >= limits.bytes
+                || memchr::memchr(b'\n', &input[before..]).is_some())
     }
 }
 
@@ -209,8 +211,12 @@ fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> F
     let cause = error.or_else(|| upload.refused.as_ref().map(|error| error.kind().into()));
     let (reason, detail) = match (cause, unanswered) {
         (Some(error), _) => (Reason::UpstreamReset, format!("while waiting for the response: {error}")),
-        (None, true) => (Reason::ResponseIncomplete, "the connection was closed without a response".to_owned()),
-        (None, false) => (Reason::ResponseIncomplete, "the connection was closed within the response head".to_owned()),
+        (None, true) => {
+            (Reason::ResponseIncomplete, "the connection was closed without a response".to_owned())
+        }
+        (None, false) => {
+            (Reason::ResponseIncomplete, "the connection was closed within the response head".to_owned())
+        }
     };
     Failed { refusal: Refusal::new(reason, detail), unanswered }
 }
@@ -246,7 +252,10 @@ pub async fn transfer(
                 return broken(Reason::UpstreamReset, &format!("within the response body: {error}"));
             }
             Poll::Ready(Err(PumpError::Truncated)) => {
-                return broken(Reason::ResponseIncomplete, "the connection was closed within the response body");
+                return broken(
+                    Reason::ResponseIncomplete,
+                    "the connection was closed within the response body",
+                );
             }
             Poll::Ready(Err(PumpError::Framing(error))) => {
                 return broken(error.response_reason(), error.describe());

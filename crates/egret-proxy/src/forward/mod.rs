@@ -106,7 +106,10 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
         return Err(Refusal::new(Reason::LoopDetected, format!("Via names `{via}` already")));
     }
     if head.upgrade && head.body != BodyLength::None {
-        return Err(Refusal::new(Reason::MalformedRequest, "an upgrade request with a body is not forwarded"));
+        return Err(Refusal::new(
+            Reason::MalformedRequest,
+            "an upgrade request with a body is not forwarded",
+        ));
     }
     let decision = gate::decide(flow, destination)?;
     let way = connect::way(*scheme, destination, &decision);
@@ -303,9 +306,11 @@ fn write_response(
 /// may use it again.
 fn wants_connection_of_its_own(response: &ResponseHead, upstream: &UpstreamConnection) -> bool {
     let input = crate::buffer::filled(&upstream.input);
-    response.fields.iter().filter(|field| field.name == FieldName::WwwAuthenticate).any(|field| {
-        list(field.value(input)).any(is_connection_scheme)
-    })
+    response
+        .fields
+        .iter()
+        .filter(|field| field.name == FieldName::WwwAuthenticate)
+        .any(|field| list(field.value(input)).any(is_connection_scheme))
 }
 
 fn is_connection_scheme(credentials: &[u8]) -> bool {

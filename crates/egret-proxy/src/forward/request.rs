@@ -147,7 +147,8 @@ fn write_field(
             line(out, field.name_bytes(input), left.to_string().as_bytes());
         }
         FieldName::Expect if !head.expects_continue => {}
-        FieldName::XForwardedFor | FieldName::Forwarded if is_rewritten(field.name, extra.http.forwarded) => {}
+        FieldName::XForwardedFor | FieldName::Forwarded if is_rewritten(field.name, extra.http.forwarded) => {
+        }
         FieldName::Traceparent if extra.traceparent.is_some() => {}
         name if name.is_hop_by_hop() => {}
         FieldName::Other if named.contains(field.name_bytes(input)) => {}

@@ -133,7 +133,8 @@ impl Decoder {
                     push(out, position..position + taken as usize);
                     progress.consumed += taken as usize;
                     progress.data += taken;
-                    self.state = if taken == remaining { State::DataEnd } else { State::Data(remaining - taken) };
+                    self.state =
+                        if taken == remaining { State::DataEnd } else { State::Data(remaining - taken) };
                 }
                 State::DataEnd => {
                     match rest {

@@ -184,7 +184,20 @@ static TOKEN: [bool; 256] = {
         table[i] = byte.is_ascii_alphanumeric()
             || matches!(
                 byte,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
             );
         i += 1;
     }
@@ -274,7 +287,11 @@ fn parse_field(head: &[u8], start: usize, end: usize) -> Result<Field, ParseErro
     }
     let raw = &line[name_length + 1..];
     if !is_field_value(raw) {
-        return Err(if memchr::memchr(b'\r', raw).is_some() { ParseError::BareCr } else { ParseError::FieldValue });
+        return Err(if memchr::memchr(b'\r', raw).is_some() {
+            ParseError::BareCr
+        } else {
+            ParseError::FieldValue
+        });
     }
     let leading = raw.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let value = start + name_length + 1 + leading;

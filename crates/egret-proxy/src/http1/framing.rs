@@ -2,8 +2,8 @@
 
 use egret_core::record::Protocol;
 
-use super::fields::{FieldName, Fields, list};
 use super::ParseError;
+use super::fields::{FieldName, Fields, list};
 
 /// The length of a body, as the head tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

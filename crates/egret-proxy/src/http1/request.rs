@@ -46,7 +46,11 @@ pub struct RequestHead {
 ///
 /// # Errors
 /// What is wrong with it. The connection cannot be used any more.
-pub fn parse(input: &[u8], limits: &HeadLimits, mut fields: Fields) -> Result<Parsed<RequestHead>, ParseError> {
+pub fn parse(
+    input: &[u8],
+    limits: &HeadLimits,
+    mut fields: Fields,
+) -> Result<Parsed<RequestHead>, ParseError> {
     fields.clear();
     let mut start = 0;
     while input[start..].starts_with(b"\r\n") && start < 2 * MAX_EMPTY_LINES {

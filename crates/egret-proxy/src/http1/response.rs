@@ -107,7 +107,11 @@ fn status_line(line: &[u8]) -> Result<(Protocol, u16, Range<usize>), ParseError>
         Some(_) => return Err(ParseError::StatusLine),
     };
     if !is_field_value(&line[reason.clone()]) {
-        return Err(if memchr::memchr(b'\r', line).is_some() { ParseError::BareCr } else { ParseError::StatusLine });
+        return Err(if memchr::memchr(b'\r', line).is_some() {
+            ParseError::BareCr
+        } else {
+            ParseError::StatusLine
+        });
     }
     Ok((version, status, reason))
 }
