@@ -113,6 +113,7 @@ async fn race(
     None
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that connects, to addresses of a grant")]
 async fn attempt(address: SocketAddr, settings: &UpstreamSettings) -> io::Result<TcpStream> {
     let (socket, source) = match address {
         SocketAddr::V4(_) => (TcpSocket::new_v4()?, settings.source_v4),

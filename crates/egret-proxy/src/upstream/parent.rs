@@ -1,9 +1,9 @@
 //! Parent proxies: which one to take, connecting to it, and tunnels through it.
 
+mod groups;
 mod http_connect;
 mod socks5;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use egret_core::route::{Parent, ParentGroup, ParentScheme};
 use egret_core::settings::Snapshot;
 use tokio::time::{Instant, timeout_at};
 
+pub(super) use self::groups::Groups;
+use self::groups::ParentState;
 use super::error::{DialError, DialPhases};
 use super::health::ParentHealth;
 use super::tls::Roots;
@@ -31,71 +33,6 @@ const ADDRESSES_TRIED: usize = 3;
 pub fn proxy_authorization_value(parent: &Parent) -> Option<String> {
     let credentials = parent.credentials.as_ref()?;
     Some(format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password))))
-}
-
-/// One parent and what is known of it.
-struct ParentState {
-    parent: Parent,
-    authorization: Option<Arc<str>>,
-    health: Arc<ParentHealth>,
-}
-
-impl ParentState {
-    fn new(parent: &Parent) -> Self {
-        let authorization = proxy_authorization_value(parent).map(Into::into);
-        Self { parent: parent.clone(), authorization, health: Arc::default() }
-    }
-}
-
-type GroupState = Arc<[Arc<ParentState>]>;
-
-/// The groups of one snapshot, by name.
-pub(super) struct Groups {
-    by_name: HashMap<Arc<str>, GroupState>,
-}
-
-impl Groups {
-    /// The groups of a snapshot. Parents that were in the old one keep their health.
-    pub(super) fn new(snapshot: &Snapshot, old: Option<&Self>) -> Self {
-        let state = |group: &ParentGroup| -> GroupState {
-            let before = old.and_then(|old| old.by_name.get(&group.name));
-            let keep = |parent: &Parent| {
-                before.and_then(|before| before.iter().find(|state| state.parent == *parent)).cloned()
-            };
-            group
-                .parents
-                .iter()
-                .map(|parent| keep(parent).unwrap_or_else(|| Arc::new(ParentState::new(parent))))
-                .collect()
-        };
-        let groups = &snapshot.routes.groups;
-        Self { by_name: groups.iter().map(|group| (group.name.clone(), state(group))).collect() }
-    }
-
-    fn state(&self, group: &ParentGroup) -> GroupState {
-        let same = |state: &&GroupState| {
-            state.len() == group.parents.len()
-                && state.iter().zip(&group.parents).all(|(state, parent)| state.parent == *parent)
-        };
-        match self.by_name.get(&group.name).filter(same) {
-            Some(state) => state.clone(),
-            // A flow that was decided by another snapshot; its parents count as up.
-            None => group.parents.iter().map(|parent| Arc::new(ParentState::new(parent))).collect(),
-        }
-    }
-
-    pub(super) fn states(&self) -> Vec<(Arc<str>, Destination, bool, u64)> {
-        let row = |name: &Arc<str>, state: &ParentState| {
-            (name.clone(), state.parent.address.clone(), state.health.is_up(), state.health.failures())
-        };
-        let mut states: Vec<_> = self
-            .by_name
-            .iter()
-            .flat_map(|(name, states)| states.iter().map(move |state| row(name, state)))
-            .collect();
-        states.sort_by(|one, other| one.0.cmp(&other.0));
-        states
-    }
 }
 
 /// A connection to a parent, on which requests in absolute form can be sent. Where the parent speaks
@@ -181,7 +118,7 @@ impl Upstream {
 
     /// Opens a tunnel to the grant's destination through a parent of the group: CONNECT (RFC 9110
     /// section 9.3.6) or SOCKS5 (RFC 1928). The parent is told the name, or with `resolve_locally` the
-    /// checked addresses. `via` is the value of a `Via` field to send.
+    /// checked addresses. `via` is this proxy's name in the `Via` field sent, if one is to be sent.
     ///
     /// # Errors
     /// [`Reason::ParentUnavailable`] when none can be reached, [`Reason::ParentRefused`] with the

@@ -42,7 +42,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Figures of the resolver, for metrics. All but `entries` only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DnsStats {
-    /// Questions answered from the cache with addresses.
+    /// Questions answered from memory with addresses: from the cache or the hosts file.
     pub hits: u64,
     /// Questions answered from the cache with "no such name" or a failure.
     pub negative_hits: u64,
@@ -69,6 +69,8 @@ struct Inner {
     core: ArcSwap<Core>,
     runtime: Handle,
     errors: AtomicU64,
+    /// Questions that the hosts file answered.
+    known: AtomicU64,
     /// Figures of cores that were replaced.
     past: [AtomicU64; 5],
 }
@@ -128,6 +130,7 @@ impl Resolver {
             core: ArcSwap::from_pointee(core),
             runtime: handle,
             errors: AtomicU64::new(0),
+            known: AtomicU64::new(0),
             past: Default::default(),
         };
         Ok(Self { inner: Arc::new(inner), _alive: alive })
@@ -153,6 +156,7 @@ impl Resolver {
             self.inner.runtime.spawn(async move { inner.check_files() });
         }
         if let Some(addresses) = core.hosts.load().find(name) {
+            self.inner.known.fetch_add(1, Ordering::Relaxed);
             return Some(Ok(addresses));
         }
         match core.cache.find(name, now) {
@@ -192,6 +196,7 @@ impl Resolver {
         for (figure, past) in cumulative(&mut stats).into_iter().zip(&inner.past) {
             *figure += past.load(Ordering::Relaxed);
         }
+        stats.hits += inner.known.load(Ordering::Relaxed);
         stats.errors = inner.errors.load(Ordering::Relaxed);
         stats
     }

@@ -20,10 +20,11 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     via: Option<&str>,
 ) -> Result<Vec<u8>, Problem> {
     let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-    for (name, value) in [("Proxy-Authorization", authorization), ("Via", via)] {
-        if let Some(value) = value {
-            request.extend([name, ": ", value, "\r\n"]);
-        }
+    if let Some(authorization) = authorization {
+        request.extend(["Proxy-Authorization: ", authorization, "\r\n"]);
+    }
+    if let Some(via) = via {
+        request.extend(["Via: 1.1 ", via, "\r\n"]);
     }
     request.push_str("\r\n");
     io.write_all(request.as_bytes()).await?;
@@ -60,12 +61,13 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
             101 => return Err(Problem::protocol("answered 101 to CONNECT")),
             100..=199 => skipped = end,
             200..=299 => return Ok(buffer.split_off(end)),
-            407 => {
+            // tinyproxy says 401 to credentials that are wrong.
+            status @ (401 | 407) => {
                 let words = match authorization {
                     Some(_) => "did not accept the credentials configured for it",
                     None => "wants credentials, and none are configured for it",
                 };
-                return Err(Problem::refused(format!("{words} (407{})", phrase(&head.phrase))));
+                return Err(Problem::refused(format!("{words} ({status}{})", phrase(&head.phrase))));
             }
             status => return Err(Problem::refused(format!("answered {status}{}", phrase(&head.phrase)))),
         }

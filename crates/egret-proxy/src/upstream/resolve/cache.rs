@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn the_last_tenth_of_a_life_sets_off_one_new_question() {
         let (cache, name, now) = (cache(100), Arc::from("a.test"), Instant::now());
-        cache.land(&name, good(100), now);
+        cache.land(&name, good(100), now).unwrap();
         assert!(fresh(&cache, &name, now + Duration::from_secs(89)).is_some());
         let Found::SoonStale(resolution, _flight) = cache.find(&name, now + Duration::from_secs(91)) else {
             panic!("the answer is not refreshed");
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn an_expired_answer_stands_in_for_a_failure_but_not_for_long() {
         let (cache, name, now) = (cache(100), Arc::from("a.test"), Instant::now());
-        cache.land(&name, good(4), now);
+        cache.land(&name, good(4), now).unwrap();
         let later = now + Duration::from_secs(10);
         let (_, flight, stale) = cache.join(&name, later);
         assert!(flight.is_some() && stale.is_some());
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn an_expired_answer_never_stands_in_for_a_name_that_is_gone() {
         let (cache, name, now) = (cache(100), Arc::from("a.test"), Instant::now());
-        cache.land(&name, good(4), now);
+        cache.land(&name, good(4), now).unwrap();
         let gone = Err(ResolveError::new(Reason::DnsNotFound, "gone"));
         let answer = Answer { resolution: gone, lifetime: Duration::from_secs(9) };
         assert!(cache.land(&name, answer, now + Duration::from_secs(10)).is_err());
@@ -323,7 +323,7 @@ mod tests {
             for name in [favourite.clone(), Arc::from(format!("n{number}.test"))] {
                 if fresh(&cache, &name, at).is_none() {
                     cache.join(&name, at);
-                    cache.land(&name, good(1000), at);
+                    cache.land(&name, good(1000), at).unwrap();
                 }
             }
         }

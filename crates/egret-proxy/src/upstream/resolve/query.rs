@@ -259,10 +259,12 @@ fn records(lookup: &Lookup) -> Records {
 fn order(addresses: Vec<IpAddr>, family: AddressFamily) -> Addresses {
     let mut arranged = arrange(addresses.into_iter(), family);
     arranged.truncate(MAX_ADDRESSES);
-    let both = arranged.iter().any(IpAddr::is_ipv4) && arranged.iter().any(IpAddr::is_ipv6);
-    if both
-        && let Some(&first) = arranged.first()
+    let first = arranged.first().copied();
+    let other =
+        arranged.iter().copied().find(|other| first.is_some_and(|first| first.is_ipv6() != other.is_ipv6()));
+    if let (Some(first), Some(other)) = (first, other)
         && !has_route(first)
+        && has_route(other)
     {
         arranged.sort_by_key(|address| address.is_ipv6() == first.is_ipv6());
     }
