@@ -7,6 +7,7 @@ mod page;
 mod routes;
 mod server;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests connect to a server of their own on loopback")]
 mod tests;
 
 use std::fmt;

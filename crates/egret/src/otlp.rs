@@ -7,6 +7,7 @@
 mod client;
 mod span;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test's collector reads bodies that the test wrote")]
 mod tests;
 
 use std::collections::HashMap;

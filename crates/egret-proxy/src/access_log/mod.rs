@@ -13,6 +13,7 @@ mod logfmt;
 mod sink;
 mod squid;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests wait on threads of their own")]
 mod tests;
 mod text;
 mod writer;
