@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Something that was already said to be wrong.
+    Broken,
 }
 
 /// A field of a mapping.
@@ -68,8 +70,9 @@ impl Node {
     /// What kind of value this is, for a message.
     pub(crate) fn describe(&self) -> &'static str {
         match self.kind {
-            Kind::Null => "nothing",
-            Kind::Bool(_) => "true or false",
+            Kind::Null | Kind::Broken => "nothing",
+            Kind::Bool(true) => "true",
+            Kind::Bool(false) => "false",
             Kind::Number(..) => "a number",
             Kind::Text(_) => "text",
             Kind::List(_) => "a list",
@@ -134,6 +137,10 @@ struct Frame {
     anchor: usize,
     /// The key that waits for its value.
     key: Option<(String, Position)>,
+    /// The keys so far, and where each stands.
+    keys: HashMap<String, Position>,
+    /// A key was none.
+    broken: bool,
 }
 
 impl Reader<'_> {
@@ -164,6 +171,9 @@ impl Reader<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(mut frame) = self.stack.pop() {
+                    if frame.broken {
+                        frame.node.kind = Kind::Broken;
+                    }
                     if let Position::File(place) = &mut frame.node.position {
                         place.end = place.end.max(range.start);
                     }
@@ -191,7 +201,7 @@ impl Reader<'_> {
                         shorten(&name)
                     )),
                 });
-                self.complete(Node { position: Position::File(range), kind: Kind::Null }, 0)?;
+                self.complete(Node { position: Position::File(range), kind: Kind::Broken }, 0)?;
             }
             _ => {}
         }
@@ -213,7 +223,13 @@ impl Reader<'_> {
             self.faults.push(tag_fault(position.clone()));
         }
         // A collection cannot be a key here; said now, since afterwards its place among keys is lost.
-        self.stack.push(Frame { node: Node { position, kind }, anchor, key: None });
+        self.stack.push(Frame {
+            node: Node { position, kind },
+            anchor,
+            key: None,
+            keys: HashMap::new(),
+            broken: false,
+        });
         Ok(())
     }
 
@@ -224,7 +240,7 @@ impl Reader<'_> {
             return Err(Fault {
                 position: node.position,
                 message: format!("the file unfolds to more than {MAX_NODES} values"),
-                help: Some("use fewer aliases".to_owned()),
+                help: Some("use fewer aliases, or shorter lists".to_owned()),
             });
         }
         if anchor != 0 {
@@ -237,16 +253,20 @@ impl Reader<'_> {
         match &mut frame.node.kind {
             Kind::List(items) => items.push(node),
             Kind::Map(entries) => match frame.key.take() {
-                None => frame.key = Some(key_of(node, &mut self.faults)),
+                None => {
+                    frame.broken |= matches!(node.kind, Kind::List(_) | Kind::Map(_) | Kind::Broken);
+                    frame.key = Some(key_of(node, &mut self.faults));
+                }
                 Some((key, key_position)) => {
-                    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                        let line = line_of(self.text, &first.key_position);
+                    if let Some(first) = frame.keys.get(&key) {
+                        let line = line_of(self.text, first);
                         self.faults.push(Fault {
                             position: key_position,
                             message: format!("`{}` is given twice", shorten(&key)),
                             help: Some(format!("it was given first on line {line}; keep one of the two")),
                         });
                     } else {
+                        frame.keys.insert(key.clone(), key_position.clone());
                         entries.push(Entry { key, key_position, value: node });
                     }
                 }
@@ -261,7 +281,7 @@ impl Reader<'_> {
             Some(Some("str")) => return Kind::Text(value.to_owned()),
             Some(_) => {
                 self.faults.push(tag_fault(position.clone()));
-                return Kind::Text(value.to_owned());
+                return Kind::Broken;
             }
             None => {}
         }
@@ -326,7 +346,7 @@ fn key_of(node: Node, faults: &mut Vec<Fault>) -> (String, Position) {
         Kind::Text(text) => text,
         Kind::Number(_, text) => text,
         Kind::Bool(value) => value.to_string(),
-        Kind::Null => String::new(),
+        Kind::Null | Kind::Broken => String::new(),
         Kind::List(_) | Kind::Map(_) => {
             faults.push(Fault {
                 position: node.position.clone(),
@@ -371,7 +391,9 @@ fn syntax_fault(text: &str, error: &ScanError) -> Fault {
         return too_deep(position);
     }
     let help = match error.kind() {
-        ErrorKind::UnclosedQuotedScalar => Some("a closing quote is missing"),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            Some("is a closing quote missing, here or above?")
+        }
         ErrorKind::MappingValueNotAllowed => {
             Some("is the indentation right? text that holds `: ` must be in quotes")
         }
