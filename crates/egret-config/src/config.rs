@@ -77,7 +77,6 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
         }
         problems = checks::run(&config, findings.is_empty());
     }
-    let more = findings.len().saturating_sub(MOST_FINDINGS);
     problems.extend(findings.iter().take(MOST_FINDINGS).map(|finding| {
         config.source.problem(&finding.position, &finding.path, &finding.message, finding.help.as_deref())
     }));
@@ -88,7 +87,7 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
         Place::Line(quote) => (quote.line, quote.column),
         Place::Flag(_) | Place::File(_) => (0, 0),
     });
-    if more > 0 || problems.len() >= MOST_FINDINGS {
+    if problems.len() >= MOST_FINDINGS {
         let message = "there may be more errors, which are not shown";
         problems.push(config.source.problem(&Position::Nowhere, "", message, None));
     }

@@ -89,7 +89,7 @@ fn facts(field: &Value, shape: &Shape<'_>) -> String {
 fn kind(shape: &Shape<'_>) -> String {
     if let Some(list) = shape.list {
         let items = list.get("items").map(|items| kind(&Shape::of(items))).unwrap_or_default();
-        return format!("list of {items}");
+        return format!("list of: {items}");
     }
     if shape.object.is_some() && shape.words.is_empty() {
         return "mappings".to_owned();

@@ -14,7 +14,7 @@ use crate::values::check_format;
 use crate::yaml::{Entry, Kind, Node, shorten};
 
 /// So many findings end the walk: nobody reads more, and a hostile file has no end of them.
-pub(crate) const MOST_FINDINGS: usize = 200;
+pub(crate) const MOST_FINDINGS: usize = 100;
 
 /// Something wrong at a place in the tree.
 #[derive(Debug)]

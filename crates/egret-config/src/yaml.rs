@@ -1,5 +1,7 @@
 //! YAML text as a tree that knows where everything stands. Bounded in size, depth and aliases.
 
+mod scalar;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::source::Position;
+use crate::walk::MOST_FINDINGS;
 
 /// The largest file that is read, in bytes. Far more than any real configuration, little enough to hold.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -110,8 +113,9 @@ pub(crate) fn read(text: &str) -> Reading {
             Ok((event, span)) => reader.event(event, span),
             Err(error) => Err(syntax_fault(text, &error)),
         };
-        if let Err(fault) = result {
-            reader.faults.push(fault);
+        let enough = reader.faults.len() >= MOST_FINDINGS;
+        if result.is_err() || enough {
+            reader.faults.extend(result.err());
             return Reading { root: None, faults: reader.faults, hidden: reader.hidden };
         }
     }
@@ -285,7 +289,7 @@ impl Reader<'_> {
             }
             None => {}
         }
-        if style == ScalarStyle::Plain { plain(value) } else { Kind::Text(value.to_owned()) }
+        if style == ScalarStyle::Plain { scalar::plain(value) } else { Kind::Text(value.to_owned()) }
     }
 
     /// A secret whose `@` is written with an escape, or that goes over several lines, has no look by which a
@@ -297,48 +301,6 @@ impl Reader<'_> {
             self.hidden.push(range.clone());
         }
     }
-}
-
-/// A plain scalar by the core schema (YAML 1.2.2 section 10.3.2).
-fn plain(value: &str) -> Kind {
-    match value {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
-        "true" | "True" | "TRUE" => return Kind::Bool(true),
-        "false" | "False" | "FALSE" => return Kind::Bool(false),
-        _ => {}
-    }
-    let number = if let Some(digits) = value.strip_prefix("0x") {
-        unsigned(digits, 16)
-    } else if let Some(digits) = value.strip_prefix("0o") {
-        unsigned(digits, 8)
-    } else {
-        decimal(value)
-    };
-    number.map_or_else(|| Kind::Text(value.to_owned()), |number| Kind::Number(number, value.to_owned()))
-}
-
-fn unsigned(digits: &str, base: u32) -> Option<serde_json::Number> {
-    let plain = !digits.is_empty() && digits.chars().all(|c| c.is_digit(base));
-    plain.then(|| u64::from_str_radix(digits, base).ok().map(Into::into)).flatten()
-}
-
-fn decimal(value: &str) -> Option<serde_json::Number> {
-    let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
-    let starts_as_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let made_of_number = digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
-    if !starts_as_number || !made_of_number || !digits.bytes().any(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        let value = value.strip_prefix('+').unwrap_or(value);
-        if let Ok(number) = value.parse::<u64>() {
-            return Some(number.into());
-        }
-        if let Ok(number) = value.parse::<i64>() {
-            return Some(number.into());
-        }
-    }
-    value.parse::<f64>().ok().and_then(serde_json::Number::from_f64)
 }
 
 fn key_of(node: Node, faults: &mut Vec<Fault>) -> (String, Position) {

@@ -134,6 +134,7 @@ pub struct Rule {
 pub struct Parent {
     /// The group's name in records and metrics. By default its place, as in `parents[0]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"corp")]
     pub name: Option<Name>,
     /// The proxies, first choice first: `http://`, `https://` or `socks5://`, with a port, and with
     /// `user:password@` where it is needed (better in `credentialsFile`). When one cannot be reached,
