@@ -104,3 +104,37 @@ fn a_file_of_the_wrong_shape_is_still_refused() {
     let problems = with("dns: 5\nparents: 3\n", &overrides).unwrap_err();
     assert!(problems.iter().any(|problem| problem.path == "dns"), "{problems:?}");
 }
+
+#[test]
+fn what_is_set_to_nothing_is_not_set() {
+    let overrides = Overrides {
+        listen: texts(&[""]),
+        admin: Some(String::new()),
+        dns: texts(&["", " "]),
+        upstream_ca: Some("".into()),
+        parents: texts(&[""]),
+        no_proxy: Some(String::new()),
+        allow_hosts: texts(&[""]),
+        access_log: Some(String::new()),
+        log_level: Some(String::new()),
+        ..Overrides::default()
+    };
+    assert_eq!(*with("", &overrides).unwrap().file(), egret_config::ConfigFile::default());
+}
+
+#[test]
+fn formats_are_refused_by_the_names_of_their_flags() {
+    let overrides = Overrides {
+        log_format: Some("xml".to_owned()),
+        access_log_format: Some("jsno".to_owned()),
+        ..Overrides::default()
+    };
+    let lines: Vec<_> = with("", &overrides).unwrap_err().iter().map(Problem::one_line).collect();
+    assert_eq!(
+        lines,
+        [
+            "--diagnostics-format: unknown value `xml` (it is one of text, json)",
+            "--log-format: unknown value `jsno` (did you mean `json`?)",
+        ],
+    );
+}
