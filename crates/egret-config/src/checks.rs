@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::file::{Parent, Rule};
 use crate::problem::Problem;
 use crate::values::{Size, Time};
+use crate::walk::MOST_FINDINGS;
 
 /// Runs every check. `complete` says that nothing was left out of the file for being wrong: only then can
 /// something be wrong by its absence.
@@ -32,8 +33,16 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     fn find(&mut self, pointer: &str, message: impl AsRef<str>, help: &str) {
+        if self.is_full() {
+            return;
+        }
         let help = (!help.is_empty()).then_some(help);
         self.problems.push(self.config.problem(pointer, message.as_ref(), help));
+    }
+
+    /// Enough was said; quoting a long line for each of many thousand problems takes long.
+    fn is_full(&self) -> bool {
+        self.problems.len() >= MOST_FINDINGS
     }
 
     fn addresses(&mut self) {
@@ -46,18 +55,25 @@ impl Checks<'_> {
         for (pointer, address) in listeners.chain(admin) {
             let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
             // Port 0 is another one each time.
-            if address.port() == 0 {
+            if address.port() == 0 || self.is_full() {
                 continue;
             }
             if let Some(first) = seen.insert(canonical, pointer.clone()) {
-                let first = self.config.place(&first);
-                self.find(
-                    &pointer,
-                    format!("`{address}` is listened on twice"),
-                    &format!("the other is {first}; change or remove one of the two"),
-                );
+                self.listened_twice(address, &first, &pointer);
             }
         }
+    }
+
+    /// Said at the second, or at the first where the second was not written.
+    fn listened_twice(&mut self, address: SocketAddr, first: &str, second: &str) {
+        let (at, other) = if self.config.is_written(second) { (second, first) } else { (first, second) };
+        let field = other.trim_start_matches('/').replace('/', ".");
+        let place = match self.config.is_written(other) {
+            true => self.config.place(other),
+            false => format!("the default of `{}`", field.replace(".0.", "[0].")),
+        };
+        let help = format!("the other is {place}; change or remove one of the two");
+        self.find(at, format!("`{address}` is listened on twice"), &help);
     }
 
     fn durations(&mut self) {
@@ -189,6 +205,9 @@ impl Checks<'_> {
     }
 
     fn unique(&mut self, names: &mut HashMap<String, String>, pointer: &str, name: String) {
+        if self.is_full() {
+            return;
+        }
         if let Some(first) = names.get(&name) {
             let first = self.config.place(first);
             let help = format!("the other is {first}; logs could not tell them apart");

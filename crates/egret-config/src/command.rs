@@ -28,7 +28,7 @@ pub struct Loaded {
 pub fn load(path: Option<&Path>, overrides: &Overrides, generation: u64) -> Result<Loaded, Vec<Problem>> {
     let (bytes, name, base_dir) = match path {
         Some(path) => {
-            let bytes = referenced::configuration(path).map_err(|problem| vec![problem])?;
+            let bytes = referenced::configuration(path)?;
             (bytes, path.display().to_string(), path.parent().unwrap_or(Path::new("")))
         }
         None => (Vec::new(), "defaults".to_owned(), Path::new("")),

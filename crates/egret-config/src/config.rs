@@ -7,7 +7,7 @@ use crate::file::ConfigFile;
 use crate::overrides::Overrides;
 use crate::problem::{Place, Problem};
 use crate::source::{Position, Source};
-use crate::walk::{Finding, Spots, Walk};
+use crate::walk::{Finding, MOST_FINDINGS, Spots, Walk};
 use crate::yaml::{self, Kind, Node};
 
 /// A configuration in which every field by itself, and all of them together, make sense. The files it
@@ -39,7 +39,7 @@ pub fn check(text: &str, name: &str) -> Result<Config, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong, in the order of the file.
 pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
-    let text = decode(bytes, name).map_err(|problem| vec![problem])?;
+    let text = decode(bytes, name)?;
     let mut source = Source::new(name, text);
     let reading = yaml::read(text);
     for range in reading.hidden {
@@ -77,7 +77,7 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
         }
         problems = checks::run(&config, findings.is_empty());
     }
-    problems.extend(findings.iter().map(|finding| {
+    problems.extend(findings.iter().take(MOST_FINDINGS).map(|finding| {
         config.source.problem(&finding.position, &finding.path, &finding.message, finding.help.as_deref())
     }));
     if problems.is_empty() {
@@ -87,16 +87,18 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
         Place::Line(quote) => (quote.line, quote.column),
         Place::Flag(_) | Place::File(_) => (0, 0),
     });
+    if problems.len() >= MOST_FINDINGS {
+        let message = "there may be more errors, which are not shown";
+        problems.push(config.source.problem(&Position::Nowhere, "", message, None));
+    }
     Err(problems)
 }
 
 /// Text from bytes: bounded, and UTF-8 with or without a byte order mark.
-fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Problem> {
-    let whole = |message: String, help: &str| Problem {
-        message,
-        help: Some(help.to_owned()),
-        path: String::new(),
-        place: Place::File(name.into()),
+fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Vec<Problem>> {
+    let whole = |message: String, help: &str| {
+        let place = Place::File(name.into());
+        vec![Problem { message, help: Some(help.to_owned()), path: String::new(), place }]
     };
     if bytes.len() > yaml::MAX_BYTES {
         let message = format!("the file is larger than {} bytes", yaml::MAX_BYTES);

@@ -45,13 +45,13 @@ pub struct ConfigFile {
     /// Bounds. Each time one is struck, `egret_limit_hits_total` counts it, with the name of the limit as
     /// the label `limit`.
     pub limits: Limits,
-    /// Time limits.
+    /// Time limits. A flow that strikes one ends, and its access line has the reason.
     pub timeouts: Timeouts,
-    /// Details of HTTP.
+    /// Details of HTTP: which header fields are added.
     pub http: Http,
     /// Connections to origins and parents.
     pub upstream: Upstream,
-    /// The resolver.
+    /// The resolver. Egret asks name servers itself, and keeps answers as long as they are valid.
     pub dns: Dns,
     /// The built-in guard against requests that reach back into the proxy's own surroundings: loopback,
     /// link-local, cloud metadata, unspecified, multicast and reserved addresses, in every spelling, and

@@ -25,9 +25,6 @@ pub mod values;
 mod walk;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 pub use command::{Form, Loaded, Verdict, check_file, load};
 pub use compile::{Compiled, LogSettings, TracingSettings};
 pub use config::{Config, check, check_bytes};

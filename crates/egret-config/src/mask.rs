@@ -6,6 +6,9 @@ use std::ops::Range;
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";
 
+/// What a URL may begin with to be shown so far.
+const SCHEMES: [&str; 6] = ["http:", "https:", "socks:", "socks4:", "socks5:", "socks5h:"];
+
 /// Words in a field's name that make its value a secret. `credentialsFile` is a path, and is shown.
 const SECRET_WORDS: [&str; 6] = ["passw", "passphrase", "secret", "token", "credential", "userinfo"];
 
@@ -70,8 +73,9 @@ fn replace_controls(text: &str, _mark: Range<usize>) -> String {
 fn user_info(line: &str) -> Option<Range<usize>> {
     let at = line.rfind('@')?;
     let start = match line[..at].find("//") {
-        Some(slashes) => slashes + 2,
-        None => value_start(&line[..at]),
+        // What is no scheme may be a part of a password.
+        Some(slashes) if SCHEMES.iter().any(|scheme| line[..slashes].ends_with(scheme)) => slashes + 2,
+        _ => value_start(&line[..at]),
     };
     (start < at).then_some(start..at)
 }
@@ -93,7 +97,7 @@ fn cut_off_password(line: &str) -> Option<Range<usize>> {
     let start = line.find("://")? + 3;
     let rest = &line[start..];
     let end = rest.find(|c: char| c.is_whitespace() || "\"'`,/?#]}".contains(c)).unwrap_or(rest.len());
-    let authority = &rest[..end];
+    let authority = rest[..end].trim_end_matches(':');
     let (_, port) = authority.rsplit_once(':')?;
     let plausible = port.bytes().all(|b| b.is_ascii_digit()) || authority.contains('[');
     (!plausible && !authority.contains('@')).then_some(start..start + end)

@@ -7,7 +7,8 @@ use crate::source::Position;
 use crate::walk::Finding;
 use crate::yaml::{self, Entry, Kind, Node};
 
-/// Settings from the command line or its environment variables. What is empty or `None` changes nothing.
+/// Settings from the command line or its environment variables. What is empty or `None` changes nothing: in
+/// containers, a variable that is set to nothing means one that is not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--listen`: addresses instead of `listeners`.
@@ -42,6 +43,30 @@ pub struct Overrides {
 impl Overrides {
     /// Puts the settings into the tree of a file.
     pub(crate) fn apply(&self, root: &mut Node) -> Vec<Finding> {
+        self.without_empty().apply_all(root)
+    }
+
+    fn without_empty(&self) -> Self {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let texts = |texts: &[String]| texts.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
+        Self {
+            listen: texts(&self.listen),
+            admin: text(&self.admin),
+            dns: texts(&self.dns),
+            upstream_ca: self.upstream_ca.clone().filter(|path| !path.as_os_str().is_empty()),
+            parents: texts(&self.parents),
+            no_proxy: text(&self.no_proxy),
+            allow_hosts: texts(&self.allow_hosts),
+            deny_hosts: texts(&self.deny_hosts),
+            log_level: text(&self.log_level),
+            log_format: text(&self.log_format),
+            access_log: text(&self.access_log),
+            access_log_format: text(&self.access_log_format),
+            workers: self.workers,
+        }
+    }
+
+    fn apply_all(&self, root: &mut Node) -> Vec<Finding> {
         let mut findings = Vec::new();
         if !self.listen.is_empty() {
             let flag = yaml::flag("--listen");

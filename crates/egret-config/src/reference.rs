@@ -1,6 +1,6 @@
 //! The reference in Markdown and the example file, both made from the schema.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::emit::flow;
 use crate::schema::{self, Shape, has_type, properties};
@@ -46,7 +46,6 @@ fn section(text: &mut String, path: &str, field: &Value, level: usize) {
     }
     if let Some(description) = description(field) {
         text.push_str(&wrap(description));
-        text.push('\n');
     }
     words(text, &shape);
     if shape.words.is_empty()
@@ -80,7 +79,8 @@ fn facts(field: &Value, shape: &Shape<'_>) -> String {
         }
     }
     if let Some(default) = field.get("default") {
-        facts.push(format!("default `{}`", flow(default)));
+        let default = default.as_str().map_or_else(|| flow(default), ToOwned::to_owned);
+        facts.push(format!("default `{default}`"));
     }
     format!("*{}*", facts.join(" · "))
 }
@@ -89,7 +89,7 @@ fn facts(field: &Value, shape: &Shape<'_>) -> String {
 fn kind(shape: &Shape<'_>) -> String {
     if let Some(list) = shape.list {
         let items = list.get("items").map(|items| kind(&Shape::of(items))).unwrap_or_default();
-        return format!("list of {items}");
+        return format!("list of: {items}");
     }
     if shape.object.is_some() && shape.words.is_empty() {
         return "mappings".to_owned();
@@ -214,11 +214,31 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
     if let Some(default) = default {
         text.push_str(&format!("{indent}{name}: {}\n", flow(default)));
     }
+    let items = shape.list.and_then(|list| list.get("items")).map(Shape::of);
+    if let Some(object) = items.and_then(|items| items.object).filter(|_| example_of(field, &shape).is_some())
+    {
+        item_in_comments(text, name, object, indent);
+        return;
+    }
     let is_empty_list = default.and_then(Value::as_array).is_some_and(Vec::is_empty);
     if (default.is_none() || is_empty_list)
-        && let Some(example) =
-            field.get("examples").and_then(Value::as_array).and_then(|examples| examples.first())
+        && let Some(example) = example_of(field, &shape)
     {
         text.push_str(&format!("{indent}# {name}: {}\n", flow(example)));
+    }
+}
+
+/// An item of a list with each of its fields, in comments.
+fn item_in_comments(text: &mut String, name: &str, item: &Map<String, Value>, indent: &str) {
+    let mut inner = String::new();
+    for (name, field) in properties(item) {
+        let example = field.get("examples").and_then(Value::as_array).and_then(|examples| examples.first());
+        let value =
+            field.get("default").filter(|default| default.as_array().is_none_or(|list| !list.is_empty()));
+        example_field(&mut inner, name, field, value.or(example), "    ");
+    }
+    text.push_str(&format!("{indent}# {name}:\n{indent}#   -\n"));
+    for line in inner.lines() {
+        text.push_str(&format!("{indent}# {line}\n"));
     }
 }

@@ -28,13 +28,11 @@ fn error(path: &Path, what: &str, help: Option<&'static str>) -> FileError {
 }
 
 /// Reads the configuration itself.
-pub(crate) fn configuration(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(crate) fn configuration(path: &Path) -> Result<Vec<u8>, Vec<Problem>> {
     // One byte more than is allowed, so that the check says that it is too large.
-    bounded(path, yaml::MAX_BYTES + 1).map_err(|error| Problem {
-        message: error.message,
-        help: error.help.map(ToOwned::to_owned),
-        path: String::new(),
-        place: Place::File(path.display().to_string().into()),
+    bounded(path, yaml::MAX_BYTES + 1).map_err(|FileError { message, help }| {
+        let place = Place::File(path.display().to_string().into());
+        vec![Problem { message, help: help.map(ToOwned::to_owned), path: String::new(), place }]
     })
 }
 

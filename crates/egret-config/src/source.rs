@@ -10,6 +10,10 @@ use crate::problem::{Place, Problem, Quote};
 /// The most of a line that is quoted, in bytes; a line can be as long as the file.
 const QUOTED: usize = 160;
 
+/// The longest line of which a part is shown. To mask its secrets, all of it has to be looked at, for each
+/// of its problems.
+const LONGEST: usize = 4096;
+
 /// Where something stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Position {
@@ -75,8 +79,10 @@ impl Source {
         let column = line.get(..start - from).unwrap_or(line).chars().count() + 1;
         let quote =
             |text: String, mark| Quote { file: self.name.clone(), line: index + 1, column, text, mark };
-        if self.hidden.contains(&index) {
-            let text = mask::MASK.to_owned();
+        if self.hidden.contains(&index) || line.len() > LONGEST {
+            let shown =
+                if line.len() > LONGEST { "(a line that is too long to be shown)" } else { mask::MASK };
+            let text = shown.to_owned();
             let mark = 0..text.len();
             return quote(text, mark);
         }

@@ -30,11 +30,15 @@ pub(crate) fn field(name: &str, object: &Map<String, Value>) -> Option<String> {
 }
 
 /// What to write instead of an unknown word.
-pub(crate) fn word(value: &Value, words: &[Word<'_>]) -> String {
+pub(crate) fn word(value: &Value, shape: &Shape<'_>) -> String {
+    let words: &[Word<'_>] = &shape.words;
     let spelled_words: Vec<String> = words.iter().map(|word| spelled(word.value)).collect();
     let known: Vec<&str> = spelled_words.iter().map(String::as_str).collect();
     if *value == Value::Bool(false) && known.contains(&"off") {
         return "write \"off\", in quotes (some tools turn off into false)".to_owned();
+    }
+    if is_field(shape, "file") && spelled(value).contains(['/', '.']) {
+        return format!("for a file write {{file: {}}}", spelled(value));
     }
     match closest(&spelled(value), &known) {
         Some(close) => format!("did you mean `{close}`?"),
@@ -72,7 +76,7 @@ pub(crate) fn mismatch(shape: &Shape<'_>, node: &Node, path: &str) -> Option<Str
         {
             text.parse::<f64>().is_ok().then(|| format!("write it without quotes: {}", shorten(text)))
         }
-        Kind::Bool(false) if scalar.is_some_and(|schema| is_or_off(schema)) => {
+        Kind::Bool(false) if scalar.is_some_and(is_or_off) => {
             Some("write \"off\", in quotes (some tools turn off into false)".to_owned())
         }
         Kind::Bool(value) if scalar.is_some_and(|schema| has_type(schema, "string")) => {
@@ -86,6 +90,9 @@ pub(crate) fn mismatch(shape: &Shape<'_>, node: &Node, path: &str) -> Option<Str
             }
         }
         Kind::Map(_) if shape.list.is_some() => Some("put a dash in front of each item".to_owned()),
+        Kind::Text(text) if text.split_once(':').is_some_and(|(name, _)| is_field(shape, name)) => {
+            Some("is a space missing after the `:`?".to_owned())
+        }
         _ if shape.object.is_some() => {
             let names: Vec<&str> = shape
                 .object
@@ -98,6 +105,10 @@ pub(crate) fn mismatch(shape: &Shape<'_>, node: &Node, path: &str) -> Option<Str
         }
         _ => None,
     }
+}
+
+fn is_field(shape: &Shape<'_>, name: &str) -> bool {
+    shape.object.into_iter().flat_map(properties).any(|(known, _)| known == name)
 }
 
 fn list_example(shape: &Shape<'_>, path: &str) -> String {

@@ -70,7 +70,11 @@ macro_rules! textual {
         $(
             impl serde::Serialize for $type {
                 fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                    serializer.serialize_str(&$crate::values::Textual::write(self))
+                    let text = $crate::values::Textual::write(self);
+                    match text.parse::<u64>() {
+                        Ok(number) if <Self as $crate::values::Textual>::NUMBER => serializer.serialize_u64(number),
+                        _ => serializer.serialize_str(&text),
+                    }
                 }
             }
 

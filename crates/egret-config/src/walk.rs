@@ -13,6 +13,9 @@ use crate::suggest;
 use crate::values::check_format;
 use crate::yaml::{Entry, Kind, Node, shorten};
 
+/// So many findings end the walk: nobody reads more, and a hostile file has no end of them.
+pub(crate) const MOST_FINDINGS: usize = 100;
+
 /// Something wrong at a place in the tree.
 #[derive(Debug)]
 pub(crate) struct Finding {
@@ -75,7 +78,7 @@ impl Walk {
     fn node(&mut self, schema: &Value, node: &Node, here: &Here<'_>) -> Option<Value> {
         let shape = Shape::of(schema);
         match (&node.kind, &shape) {
-            (Kind::Null, _) => None,
+            (Kind::Null | Kind::Broken, _) => None,
             (Kind::Map(entries), Shape { object: Some(object), .. }) => {
                 self.object(object, entries, node, here)
             }
@@ -96,6 +99,9 @@ impl Walk {
     ) -> Option<Value> {
         let mut kept = Map::new();
         for entry in entries {
+            if self.findings.len() >= MOST_FINDINGS {
+                break;
+            }
             let path = if here.path.is_empty() {
                 shorten(&entry.key)
             } else {
@@ -171,6 +177,9 @@ impl Walk {
         let schema = list.get("items").unwrap_or(&Value::Null);
         let mut kept = Vec::new();
         for (index, item) in items.iter().enumerate() {
+            if self.findings.len() >= MOST_FINDINGS {
+                break;
+            }
             let path = format!("{}[{index}]", here.path);
             let pointer = format!("{}/{}", here.pointer, kept.len());
             if item.kind == Kind::Null {
@@ -196,7 +205,7 @@ impl Walk {
         if shape.words.iter().any(|word| *word.value == value) {
             return Some(value);
         }
-        let help = suggest::word(&value, &shape.words);
+        let help = suggest::word(&value, shape);
         self.find(&node.position, here, format!("unknown value `{}`", suggest::spelled(&value)), Some(help));
         None
     }

@@ -1,5 +1,7 @@
 //! YAML text as a tree that knows where everything stands. Bounded in size, depth and aliases.
 
+mod scalar;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::source::Position;
+use crate::walk::MOST_FINDINGS;
 
 /// The largest file that is read, in bytes. Far more than any real configuration, little enough to hold.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -32,6 +35,8 @@ pub(crate) enum Kind {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Something that was already said to be wrong.
+    Broken,
 }
 
 /// A field of a mapping.
@@ -68,8 +73,9 @@ impl Node {
     /// What kind of value this is, for a message.
     pub(crate) fn describe(&self) -> &'static str {
         match self.kind {
-            Kind::Null => "nothing",
-            Kind::Bool(_) => "true or false",
+            Kind::Null | Kind::Broken => "nothing",
+            Kind::Bool(true) => "true",
+            Kind::Bool(false) => "false",
             Kind::Number(..) => "a number",
             Kind::Text(_) => "text",
             Kind::List(_) => "a list",
@@ -107,8 +113,9 @@ pub(crate) fn read(text: &str) -> Reading {
             Ok((event, span)) => reader.event(event, span),
             Err(error) => Err(syntax_fault(text, &error)),
         };
-        if let Err(fault) = result {
-            reader.faults.push(fault);
+        let enough = reader.faults.len() >= MOST_FINDINGS;
+        if result.is_err() || enough {
+            reader.faults.extend(result.err());
             return Reading { root: None, faults: reader.faults, hidden: reader.hidden };
         }
     }
@@ -134,6 +141,10 @@ struct Frame {
     anchor: usize,
     /// The key that waits for its value.
     key: Option<(String, Position)>,
+    /// The keys so far, and where each stands.
+    keys: HashMap<String, Position>,
+    /// A key was none.
+    broken: bool,
 }
 
 impl Reader<'_> {
@@ -164,6 +175,9 @@ impl Reader<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(mut frame) = self.stack.pop() {
+                    if frame.broken {
+                        frame.node.kind = Kind::Broken;
+                    }
                     if let Position::File(place) = &mut frame.node.position {
                         place.end = place.end.max(range.start);
                     }
@@ -191,7 +205,7 @@ impl Reader<'_> {
                         shorten(&name)
                     )),
                 });
-                self.complete(Node { position: Position::File(range), kind: Kind::Null }, 0)?;
+                self.complete(Node { position: Position::File(range), kind: Kind::Broken }, 0)?;
             }
             _ => {}
         }
@@ -213,7 +227,13 @@ impl Reader<'_> {
             self.faults.push(tag_fault(position.clone()));
         }
         // A collection cannot be a key here; said now, since afterwards its place among keys is lost.
-        self.stack.push(Frame { node: Node { position, kind }, anchor, key: None });
+        self.stack.push(Frame {
+            node: Node { position, kind },
+            anchor,
+            key: None,
+            keys: HashMap::new(),
+            broken: false,
+        });
         Ok(())
     }
 
@@ -224,7 +244,7 @@ impl Reader<'_> {
             return Err(Fault {
                 position: node.position,
                 message: format!("the file unfolds to more than {MAX_NODES} values"),
-                help: Some("use fewer aliases".to_owned()),
+                help: Some("use fewer aliases, or shorter lists".to_owned()),
             });
         }
         if anchor != 0 {
@@ -237,16 +257,20 @@ impl Reader<'_> {
         match &mut frame.node.kind {
             Kind::List(items) => items.push(node),
             Kind::Map(entries) => match frame.key.take() {
-                None => frame.key = Some(key_of(node, &mut self.faults)),
+                None => {
+                    frame.broken |= matches!(node.kind, Kind::List(_) | Kind::Map(_) | Kind::Broken);
+                    frame.key = Some(key_of(node, &mut self.faults));
+                }
                 Some((key, key_position)) => {
-                    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                        let line = line_of(self.text, &first.key_position);
+                    if let Some(first) = frame.keys.get(&key) {
+                        let line = line_of(self.text, first);
                         self.faults.push(Fault {
                             position: key_position,
                             message: format!("`{}` is given twice", shorten(&key)),
                             help: Some(format!("it was given first on line {line}; keep one of the two")),
                         });
                     } else {
+                        frame.keys.insert(key.clone(), key_position.clone());
                         entries.push(Entry { key, key_position, value: node });
                     }
                 }
@@ -261,11 +285,11 @@ impl Reader<'_> {
             Some(Some("str")) => return Kind::Text(value.to_owned()),
             Some(_) => {
                 self.faults.push(tag_fault(position.clone()));
-                return Kind::Text(value.to_owned());
+                return Kind::Broken;
             }
             None => {}
         }
-        if style == ScalarStyle::Plain { plain(value) } else { Kind::Text(value.to_owned()) }
+        if style == ScalarStyle::Plain { scalar::plain(value) } else { Kind::Text(value.to_owned()) }
     }
 
     /// A secret whose `@` is written with an escape, or that goes over several lines, has no look by which a
@@ -279,54 +303,12 @@ impl Reader<'_> {
     }
 }
 
-/// A plain scalar by the core schema (YAML 1.2.2 section 10.3.2).
-fn plain(value: &str) -> Kind {
-    match value {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
-        "true" | "True" | "TRUE" => return Kind::Bool(true),
-        "false" | "False" | "FALSE" => return Kind::Bool(false),
-        _ => {}
-    }
-    let number = if let Some(digits) = value.strip_prefix("0x") {
-        unsigned(digits, 16)
-    } else if let Some(digits) = value.strip_prefix("0o") {
-        unsigned(digits, 8)
-    } else {
-        decimal(value)
-    };
-    number.map_or_else(|| Kind::Text(value.to_owned()), |number| Kind::Number(number, value.to_owned()))
-}
-
-fn unsigned(digits: &str, base: u32) -> Option<serde_json::Number> {
-    let plain = !digits.is_empty() && digits.chars().all(|c| c.is_digit(base));
-    plain.then(|| u64::from_str_radix(digits, base).ok().map(Into::into)).flatten()
-}
-
-fn decimal(value: &str) -> Option<serde_json::Number> {
-    let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
-    let starts_as_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let made_of_number = digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
-    if !starts_as_number || !made_of_number || !digits.bytes().any(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        let value = value.strip_prefix('+').unwrap_or(value);
-        if let Ok(number) = value.parse::<u64>() {
-            return Some(number.into());
-        }
-        if let Ok(number) = value.parse::<i64>() {
-            return Some(number.into());
-        }
-    }
-    value.parse::<f64>().ok().and_then(serde_json::Number::from_f64)
-}
-
 fn key_of(node: Node, faults: &mut Vec<Fault>) -> (String, Position) {
     let key = match node.kind {
         Kind::Text(text) => text,
         Kind::Number(_, text) => text,
         Kind::Bool(value) => value.to_string(),
-        Kind::Null => String::new(),
+        Kind::Null | Kind::Broken => String::new(),
         Kind::List(_) | Kind::Map(_) => {
             faults.push(Fault {
                 position: node.position.clone(),
@@ -371,7 +353,9 @@ fn syntax_fault(text: &str, error: &ScanError) -> Fault {
         return too_deep(position);
     }
     let help = match error.kind() {
-        ErrorKind::UnclosedQuotedScalar => Some("a closing quote is missing"),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            Some("is a closing quote missing, here or above?")
+        }
         ErrorKind::MappingValueNotAllowed => {
             Some("is the indentation right? text that holds `: ` must be in quotes")
         }

@@ -134,11 +134,12 @@ pub struct Rule {
 pub struct Parent {
     /// The group's name in records and metrics. By default its place, as in `parents[0]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"corp")]
     pub name: Option<Name>,
     /// The proxies, first choice first: `http://`, `https://` or `socks5://`, with a port, and with
     /// `user:password@` where it is needed (better in `credentialsFile`). When one cannot be reached,
     /// the next is used.
-    #[schemars(length(min = 1, max = 64), example = serde_json::json!(["http://proxy.corp:3128"]))]
+    #[schemars(length(min = 1, max = 64), example = serde_json::json!(["https://proxy-a.corp:3128", "http://proxy-b.corp:3128"]))]
     pub urls: Vec<ProxyUrl>,
     /// A file that holds `user:password` on its one line, as a Secret is mounted. For every URL of the
     /// group; it is read again when it changes.

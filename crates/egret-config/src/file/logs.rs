@@ -155,6 +155,7 @@ pub enum AccessLogOutput {
     /// A file.
     File {
         /// The file's path; a relative one begins at the directory of the configuration.
+        #[schemars(example = "/var/log/egret/access.log")]
         file: FilePath,
     },
 }

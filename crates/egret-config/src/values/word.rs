@@ -185,10 +185,10 @@ impl Textual for HostTerm {
     const EXAMPLE: &'static str = "**.example.com";
 
     fn read(text: &str) -> Result<Self, Complaint> {
-        if let Ok(pattern) = terms::host_pattern(text) {
-            return Ok(Self { text: text.to_owned(), pattern });
-        }
-        let error = terms::host_pattern(text).err().unwrap_or_default();
+        let error = match terms::host_pattern(text) {
+            Ok(pattern) => return Ok(Self { text: text.to_owned(), pattern }),
+            Err(error) => error,
+        };
         let complaint = Complaint::new(format!("`{}` is no pattern for hosts: {error}", shorten(text)));
         Err(if text.parse::<ipnet::IpNet>().is_ok() {
             complaint.help("networks stand under `cidrs`")
@@ -235,10 +235,9 @@ impl Textual for Ports {
     const EXAMPLE: &'static str = "8000-8999";
 
     fn read(text: &str) -> Result<Self, Complaint> {
-        terms::port_range(text).map(Self).map_err(|error| {
-            Complaint::new(format!("`{}` is no port: {error}", shorten(text)))
-                .help("write 443 or \"8000-8999\"")
-        })
+        terms::port_range(text)
+            .map(Self)
+            .map_err(|error| Complaint::new(format!("`{}` is {error}", shorten(text))))
     }
 
     fn write(&self) -> String {

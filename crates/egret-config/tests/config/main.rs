@@ -1,0 +1,22 @@
+//! Tests of the configuration through its public functions.
+#![allow(clippy::disallowed_methods)]
+
+mod compile;
+mod errors;
+mod examples;
+mod generated;
+mod hostile;
+mod overrides;
+mod secrets;
+
+use egret_config::Problem;
+
+/// The problems with a text that must be wrong.
+fn problems(text: &str) -> Vec<Problem> {
+    egret_config::check(text, "egret.yaml").expect_err("the configuration should be refused")
+}
+
+/// The messages of the problems with a text that must be wrong, one on a line.
+fn messages(text: &str) -> String {
+    problems(text).iter().map(Problem::one_line).collect::<Vec<_>>().join("\n")
+}
