@@ -27,6 +27,8 @@ pub struct Flow {
     pub destination: Option<Destination>,
     /// When the request arrived.
     pub started: Instant,
+    /// Bytes up and down that the metrics know of.
+    counted: (u64, u64),
 }
 
 impl Flow {
@@ -65,6 +67,7 @@ impl Flow {
             identity: identity.clone(),
             destination: None,
             started: Instant::now(),
+            counted: (0, 0),
         }
     }
 
@@ -92,6 +95,13 @@ impl Flow {
         }
     }
 
+    /// Tells the metrics of bytes that they do not know of yet.
+    pub fn count_bytes(&mut self) {
+        let (up, down) = (self.record.bytes_up, self.record.bytes_down);
+        self.worker.metrics.bytes(up.saturating_sub(self.counted.0), down.saturating_sub(self.counted.1));
+        self.counted = (up, down);
+    }
+
     /// Writes an interim line for a tunnel that goes on.
     pub fn interim(&mut self) {
         self.record.phases.total = self.started.elapsed();
@@ -104,6 +114,7 @@ impl Flow {
 impl Drop for Flow {
     fn drop(&mut self) {
         self.record.phases.total = self.started.elapsed();
+        self.count_bytes();
         self.worker.metrics.finished(&self.record);
         self.worker.log.write(&self.record);
         if let Some(sink) = &self.worker.shared.sink {

@@ -231,6 +231,7 @@ pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, ear
         }
         while client.deadline.poll(context).is_ready() {
             (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
+            flow.count_bytes();
             if let Some(refusal) = watch.look(flow, &client.stream, &upstream, up.bytes + down.bytes) {
                 return Poll::Ready(Some(refusal));
             }

@@ -75,7 +75,7 @@ impl Worker {
             index,
             snapshot: ArcSwap::from_pointee(snapshot),
             shared,
-            pool: Pool::default(),
+            pool: Pool::new(metrics.clone()),
             metrics,
             log,
             registry: Arc::default(),

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Duration, Instant};
 
 use crate::buffer::Buffer;
+use crate::metrics::{PoolEvent, WorkerMetrics};
 use crate::stream::Stream;
 
 /// An HTTP/1.1 connection to an origin or to a parent.
@@ -63,9 +64,10 @@ struct Kept {
 }
 
 /// The kept connections of one worker. The lock is only ever taken by the worker's own thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
     inner: Mutex<Inner>,
+    metrics: Arc<WorkerMetrics>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,12 @@ struct Inner {
 }
 
 impl Pool {
+    /// An empty pool that counts with these counters.
+    #[must_use]
+    pub fn new(metrics: Arc<WorkerMetrics>) -> Self {
+        Self { inner: Mutex::default(), metrics }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,25 +110,34 @@ impl Pool {
     ) -> Option<UpstreamConnection> {
         let mut inner = self.inner();
         let kept = inner.by_key.get_mut(key)?;
-        let mut dropped = 0;
         let mut found = None;
+        let mut taken = 0;
         let oldest = Instant::now().checked_sub(settings.pool_idle);
-        while let Some(candidate) = kept.pop() {
-            dropped += 1;
-            let mut connection = candidate.connection;
-            if connection.generation == generation
-                && oldest.is_none_or(|oldest| candidate.since >= oldest)
-                && is_quiet(&mut connection.stream, surely)
-            {
-                found = Some(connection);
+        while let Some(mut candidate) = kept.pop() {
+            taken += 1;
+            self.metrics.pool(PoolEvent::Released);
+            if self.is_usable(&mut candidate, generation, oldest, surely) {
+                found = Some(candidate.connection);
                 break;
             }
         }
         if kept.is_empty() && found.is_none() {
             inner.by_key.remove(key);
         }
-        inner.count -= dropped;
+        inner.count -= taken;
         found
+    }
+
+    fn is_usable(&self, kept: &mut Kept, generation: u64, oldest: Option<Instant>, surely: bool) -> bool {
+        let current = kept.connection.generation == generation;
+        if !current || oldest.is_some_and(|oldest| kept.since < oldest) {
+            return false;
+        }
+        let quiet = is_quiet(&mut kept.connection.stream, surely);
+        if !quiet {
+            self.metrics.pool(PoolEvent::Stale);
+        }
+        quiet
     }
 
     /// Keeps a connection for later.
@@ -135,6 +152,7 @@ impl Pool {
         }
         kept.push(Kept { connection, since: Instant::now() });
         inner.count += 1;
+        self.metrics.pool(PoolEvent::Kept);
     }
 
     /// Closes what is too old, of another generation, or closed by the other side.
@@ -144,9 +162,11 @@ impl Pool {
         let mut count = 0;
         inner.by_key.retain(|_, kept| {
             kept.retain_mut(|one| {
-                one.connection.generation == generation
-                    && oldest.is_none_or(|oldest| one.since >= oldest)
-                    && is_quiet(&mut one.connection.stream, false)
+                let usable = self.is_usable(one, generation, oldest, false);
+                if !usable {
+                    self.metrics.pool(PoolEvent::Released);
+                }
+                usable
             });
             count += kept.len();
             !kept.is_empty()
