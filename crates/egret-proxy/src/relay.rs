@@ -15,6 +15,7 @@ use crate::buffer::{self, Buffer};
 use crate::client::{self, Client};
 use crate::control::{CLOSE, RECHECK};
 use crate::flow::Flow;
+use crate::forward::After;
 use crate::refuse::Refusal;
 use crate::splice::Splicer;
 use crate::stream::Stream;
@@ -191,7 +192,12 @@ impl Watch {
 
 /// Relays until both directions are finished, or the tunnel is ended. `early` was read from the
 /// upstream already.
-pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, early: Option<Buffer>) {
+pub async fn run(
+    client: &mut Client,
+    flow: &mut Flow,
+    mut upstream: Stream,
+    early: Option<Buffer>,
+) -> After {
     flow.record.treatment = Treatment::Tunnel;
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();
@@ -242,17 +248,16 @@ pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, ear
     .await;
     (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
     flow.worker.metrics.tunnel_closed();
-    if let Some(refusal) = ended {
-        flow.failed(&refusal);
-        // A reset on one side is a reset on the other: neither may take what it has for complete.
-        client.reset();
-        client::reset(&upstream);
-    }
+    let Some(refusal) = ended else { return After::Done };
+    flow.failed(&refusal);
+    // A reset on one side is a reset on the other: neither may take what it has for complete.
+    client::reset(&upstream);
+    After::Reset
 }
 
 /// Relays after a 101, with what the upstream has said behind it.
-pub async fn after_upgrade(client: &mut Client, flow: &mut Flow, upstream: UpstreamConnection) {
-    run(client, flow, upstream.stream, upstream.input).await;
+pub async fn after_upgrade(client: &mut Client, flow: &mut Flow, upstream: UpstreamConnection) -> After {
+    run(client, flow, upstream.stream, upstream.input).await
 }
 
 fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refusal> {

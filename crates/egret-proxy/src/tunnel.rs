@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use crate::buffer::Buffer;
 use crate::client::Client;
 use crate::flow::Flow;
+use crate::forward::After;
 use crate::forward::connect::failed;
 use crate::gate;
 use crate::refuse::Refusal;
@@ -55,7 +56,7 @@ pub async fn serve_http1(
     client: &mut Client,
     flow: &mut Flow,
     destination: &Destination,
-) -> Result<(), Refusal> {
+) -> Result<After, Refusal> {
     let (upstream, early) = open(flow, destination).await?;
     flow.record.status = 200;
     flow.first_byte();
@@ -63,7 +64,7 @@ pub async fn serve_http1(
     if let Some(early) = early {
         opening = Buffer::from_bytes(&[ESTABLISHED, early.filled()].concat());
     }
-    relay::run(client, flow, upstream, Some(opening)).await;
+    let after = relay::run(client, flow, upstream, Some(opening)).await;
     flow.record.bytes_down = flow.record.bytes_down.saturating_sub(ESTABLISHED.len() as u64);
-    Ok(())
+    Ok(after)
 }

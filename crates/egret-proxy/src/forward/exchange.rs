@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::control::CLOSE;
 use crate::http1::response::{Asked, parse};
 use crate::http1::{HeadLimits, Parsed, ResponseHead};
+use crate::metrics::Limit;
 use crate::refuse::Refusal;
 use crate::stall::{Stall, Stalled};
 use crate::upstream::pool::UpstreamConnection;
@@ -149,6 +150,7 @@ pub async fn head(
                 )));
             }
             if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
+                count(client, stalled);
                 return Poll::Ready(Err(upload_stalled(stalled, upload)));
             }
             client.deadline.set(stall.next());
@@ -183,6 +185,12 @@ fn poll_upload(
             upload.broken = true;
             Err(Failed::new(error.request_reason(), error.describe()))
         }
+    }
+}
+
+fn count(client: &Client, stalled: Stalled) {
+    if stalled == Stalled::BelowFloor {
+        client.worker.metrics.limit_hit(Limit::BodyRateFloor);
     }
 }
 
@@ -264,7 +272,8 @@ pub async fn transfer(
         }
         while client.deadline.poll(context).is_ready() {
             let for_client = download.waits == Waits::Sink || upload.waits_for_client();
-            if stall.check(download.data + upload.pump.data, for_client).is_some() {
+            if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {
+                count(client, stalled);
                 let slower = if for_client { "the client" } else { "the upstream" };
                 return broken(Reason::TransferStalled, &format!("waiting for {slower}"));
             }

@@ -39,6 +39,8 @@ pub enum After {
     Keep,
     /// It is closed when the client has read what was sent.
     Close,
+    /// Both sides have said that they are done.
+    Done,
     /// It is reset: what was sent is not complete.
     Reset,
 }
@@ -89,8 +91,7 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> R
         }
         Delivered::Broken => Ok(After::Reset),
         Delivered::Switched => {
-            relay::after_upgrade(client, flow, upstream).await;
-            Ok(After::Close)
+            Ok(relay::after_upgrade(client, flow, upstream).await)
         }
     }
 }

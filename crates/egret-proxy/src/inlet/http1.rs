@@ -51,7 +51,7 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) {
     match after {
         After::Close => client.linger().await,
         After::Reset => client.reset(),
-        After::Keep => {}
+        After::Keep | After::Done => {}
     }
 }
 
@@ -133,7 +133,7 @@ async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketA
             client.consume(head.length);
             client.spare.request_fields = head.fields;
             match tunnel::serve_http1(client, &mut flow, &destination).await {
-                Ok(()) => After::Close,
+                Ok(after) => after,
                 Err(refusal) => refuse(client, flow, &refusal, &wish).await,
             }
         }
