@@ -11,6 +11,8 @@ pub mod framing;
 pub mod request;
 pub mod response;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 pub use error::ParseError;
 pub use fields::{Field, FieldName, Fields};
