@@ -23,6 +23,7 @@ pub struct EgretBuilder {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
     config: Option<String>,
+    config_file: Option<PathBuf>,
     listen: String,
     descriptors: Option<u64>,
 }
@@ -46,6 +47,13 @@ impl EgretBuilder {
     #[must_use]
     pub fn config(mut self, yaml: &str) -> Self {
         self.config = Some(yaml.to_owned());
+        self
+    }
+
+    /// Starts with a configuration file that the test keeps itself.
+    #[must_use]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config_file = Some(path.into());
         self
     }
 
@@ -88,6 +96,9 @@ impl EgretBuilder {
         if let Some(config) = &self.config {
             let path = directory.join("egret.yaml");
             std::fs::write(&path, config).unwrap();
+            command.arg("--config").arg(path);
+        }
+        if let Some(path) = &self.config_file {
             command.arg("--config").arg(path);
         }
         command.args(&self.arguments);
@@ -167,58 +178,56 @@ fn gather(pipe: impl Read + Send + 'static) -> Lines {
 pub struct Record(pub Value);
 
 impl Record {
-    /// The first of several names for the same thing that is there, as text; numbers too.
-    fn text_of(&self, names: &[&str]) -> String {
-        for name in names {
-            match self.0.get(name) {
-                Some(Value::String(text)) => return text.clone(),
-                Some(Value::Null) | None => {}
-                Some(other) => return other.to_string(),
-            }
+    /// A member as text, empty when it is not there.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        match self.0.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
         }
-        String::new()
     }
 
     /// The flow's id.
     #[must_use]
     pub fn id(&self) -> String {
-        self.text_of(&["flow", "id", "flow_id"])
+        self.text("flow")
     }
 
     /// The method.
     #[must_use]
     pub fn method(&self) -> String {
-        self.text_of(&["method"])
+        self.text("method")
     }
 
     /// The target.
     #[must_use]
     pub fn target(&self) -> String {
-        self.text_of(&["target", "url"])
+        self.text("target")
     }
 
     /// The status, 0 for none.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.text_of(&["status"]).parse().unwrap_or(0)
+        self.text("status").parse().unwrap_or(0)
     }
 
     /// The reason code, empty when all went well.
     #[must_use]
     pub fn reason(&self) -> String {
-        self.text_of(&["reason"])
+        self.text("reason")
     }
 
     /// Payload bytes from client to upstream.
     #[must_use]
     pub fn bytes_up(&self) -> u64 {
-        self.text_of(&["bytes_up", "up"]).parse().unwrap_or(0)
+        self.text("bytesUp").parse().unwrap_or(0)
     }
 
     /// Payload bytes from upstream to client.
     #[must_use]
     pub fn bytes_down(&self) -> u64 {
-        self.text_of(&["bytes_down", "down"]).parse().unwrap_or(0)
+        self.text("bytesDown").parse().unwrap_or(0)
     }
 
     /// Whether the flow went on when this line was written.
@@ -248,6 +257,7 @@ impl Egret {
             arguments: Vec::new(),
             environment: Vec::new(),
             config: None,
+            config_file: None,
             listen: "127.0.0.1:0".to_owned(),
             descriptors: None,
         }
