@@ -1,0 +1,151 @@
+//! The bodies of the fuzz targets: what must hold for any bytes whatever. cargo-fuzz runs them with
+//! libFuzzer, `cargo run --release --bin bounded` with simple mutations on any toolchain.
+
+use egret_core::destination::Destination;
+use egret_core::record::Protocol;
+use egret_proxy::http1::chunked::{Decoder, Emit, Ranges};
+use egret_proxy::http1::response::Asked;
+use egret_proxy::http1::{BodyLength, Fields, HeadLimits, ParseError, Parsed, request, response};
+
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, fields: 50, target: 1024 };
+
+/// Up to four places to cut the input at, taken from the input itself.
+fn cuts(data: &[u8]) -> impl Iterator<Item = usize> {
+    let length = data.len();
+    (0..4).map(move |i| match data.get(i) {
+        Some(byte) if length > 0 => (usize::from(*byte) * (i + 1)) % length,
+        _ => 0,
+    })
+}
+
+/// A request head: never a panic; what is complete stays so whatever follows; nothing before its end is
+/// complete; and a lenient parser reads the same method, target and fields.
+pub fn request(data: &[u8]) {
+    let Ok(Parsed::Complete(head)) = request::parse(data, &LIMITS, Fields::default()) else { return };
+    assert!(head.length <= data.len() && head.length <= LIMITS.bytes);
+    for cut in cuts(data).filter(|cut| *cut < head.length) {
+        let early = request::parse(&data[..cut], &LIMITS, Fields::default());
+        assert!(matches!(early, Ok(Parsed::Partial)), "a part of a good head is unfinished, not bad or whole");
+    }
+    let alone = &data[..head.length];
+    let Ok(Parsed::Complete(again)) = request::parse(alone, &LIMITS, Fields::default()) else {
+        panic!("what follows a head changes it");
+    };
+    assert_eq!(again.length, head.length);
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut lenient = httparse::Request::new(&mut fields);
+    let status = lenient.parse(alone).expect("a lenient parser takes what the strict one does");
+    assert_eq!(status, httparse::Status::Complete(head.length));
+    assert_eq!(lenient.method.map(str::as_bytes), Some(&alone[head.method.clone()]));
+    assert_eq!(lenient.path.map(str::as_bytes), Some(&alone[head.target_text.clone()]));
+    assert_eq!(lenient.headers.len(), head.fields.len());
+    let named = |name: &str| lenient.headers.iter().filter(|f| f.name.eq_ignore_ascii_case(name)).count();
+    match head.body {
+        BodyLength::Chunked => {
+            assert_eq!((named("transfer-encoding"), named("content-length")), (1, 0));
+            assert_eq!(head.version, Protocol::Http11);
+        }
+        BodyLength::Fixed(_) => assert_eq!(named("transfer-encoding"), 0),
+        BodyLength::None => {
+            assert_eq!(named("transfer-encoding"), 0);
+            let length = |f: &httparse::Header<'_>| {
+                f.name.eq_ignore_ascii_case("content-length") && f.value.iter().any(|b| (b'1'..=b'9').contains(b))
+            };
+            assert!(!lenient.headers.iter().any(length), "a length is not forgotten");
+        }
+        BodyLength::UntilClose => panic!("a request body never lasts until the close (RFC 9112 section 6.3)"),
+    }
+    assert!(named("host") <= 1);
+}
+
+/// A response head, for every kind of question.
+pub fn response(data: &[u8]) {
+    for (is_head, upgrade) in [(false, false), (true, false), (false, true)] {
+        let asked = Asked { head: is_head, upgrade };
+        let Ok(Parsed::Complete(head)) = response::parse(data, &LIMITS, asked, Fields::default()) else { continue };
+        assert!(head.length <= data.len() && head.length <= LIMITS.bytes);
+        assert!((100..1000).contains(&head.status));
+        for cut in cuts(data).filter(|cut| *cut < head.length) {
+            let early = response::parse(&data[..cut], &LIMITS, asked, Fields::default());
+            assert!(matches!(early, Ok(Parsed::Partial)), "a part of a good head is unfinished");
+        }
+        if is_head || head.status == 204 || head.status == 304 {
+            assert_eq!(head.body, BodyLength::None);
+        }
+        if head.body == BodyLength::UntilClose {
+            assert!(!head.keep_alive, "a body until the close leaves no connection");
+        }
+    }
+}
+
+/// Decodes a body given in these pieces: its data, and whether it came to its end or how it failed.
+fn decode(pieces: &[&[u8]], emit: Emit) -> (Vec<u8>, Result<bool, ParseError>) {
+    let mut decoder = Decoder::default();
+    let mut pending: Vec<u8> = Vec::new();
+    let mut out = Vec::new();
+    for piece in pieces {
+        pending.extend_from_slice(piece);
+        // Each round consumes something, gives ranges out, or is the last.
+        for _ in 0..=2 * pending.len() + 2 {
+            let mut ranges = Ranges::new();
+            let result = decoder.advance(&pending, emit, &LIMITS, &mut ranges);
+            for range in &ranges {
+                out.extend_from_slice(&pending[range.clone()]);
+            }
+            match result {
+                Err(error) => return (out, Err(error)),
+                Ok(progress) => {
+                    assert!(progress.consumed <= pending.len());
+                    pending.drain(..progress.consumed);
+                    if progress.done {
+                        return (out, Ok(true));
+                    }
+                    if progress.consumed == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    (out, Ok(false))
+}
+
+/// A chunked body: the same however it is cut into pieces, and with and without its framing.
+pub fn chunked(data: &[u8]) {
+    let (whole, end) = decode(&[data], Emit::Data);
+    assert!(whole.len() <= data.len());
+    for cut in cuts(data) {
+        let (left, right) = data.split_at(cut);
+        let (parts, parts_end) = decode(&[left, right], Emit::Data);
+        assert_eq!((&whole, end.is_ok()), (&parts, parts_end.is_ok()), "a cut at {cut} changes the body");
+        if let (Ok(end), Ok(parts_end)) = (&end, &parts_end) {
+            assert_eq!(end, parts_end);
+        }
+    }
+    if end == Ok(true) {
+        let (framed, framed_end) = decode(&[data], Emit::Chunks);
+        assert_eq!(framed_end, Ok(true));
+        // What is passed on reads as the same body; the end may be left to the caller.
+        let mut closed = framed.clone();
+        closed.extend_from_slice(b"0\r\n\r\n");
+        let (again, again_end) = decode(&[&closed], Emit::Data);
+        assert_eq!((again, again_end), (whole, Ok(true)), "what is passed on is another body");
+    }
+}
+
+/// An authority: what is taken has one normal form, which reads as itself.
+pub fn authority(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for result in [Destination::parse_authority(text), Destination::parse_with_default(text, Some(80))] {
+        let Ok(destination) = result else { continue };
+        assert_ne!(destination.port, 0);
+        let normal = destination.to_string();
+        assert!(normal.is_ascii() && !normal.contains(['@', '/', '\\', ' ', '?', '#', '%']), "{normal:?}");
+        assert_eq!(Destination::parse_authority(&normal).as_ref(), Ok(&destination), "{normal:?}");
+    }
+}
+
+/// A configuration file: errors, never a panic.
+pub fn config(data: &[u8]) {
+    egret_config::fuzz_check(data);
+}
