@@ -177,5 +177,13 @@ fn message(question: &[u8], code: u8, addresses: &[IpAddr], ttl: u32) -> Vec<u8>
         message.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
         message.extend_from_slice(&bytes);
     }
+    if addresses.is_empty() && matches!(code, 0 | 3) {
+        // A negative answer is only kept if it has an SOA record (RFC 2308 section 5).
+        message[8..10].copy_from_slice(&1u16.to_be_bytes());
+        message.extend_from_slice(&[0, 0, 6, 0, 1, 0, 0, 0, 60, 0, 22, 0, 0]); // the root's, TTL 60, both names empty
+        for number in [1u32, 60, 60, 60, 60] {
+            message.extend_from_slice(&number.to_be_bytes());
+        }
+    }
     message
 }

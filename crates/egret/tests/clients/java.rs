@@ -35,5 +35,7 @@ fn java_clients() {
             .args([it.http.url(""), it.https.url_by_name("")]),
     );
     assert!(output.ends_with("good\n"), "{output}");
-    assert!(it.egret.records_where(|r| r.method() == "CONNECT").len() >= 2);
+    egret_testkit::wait::wait_until("two tunnels", egret_testkit::wait::PATIENCE, || {
+        it.egret.records().iter().filter(|r| r.method() == "CONNECT").count() >= 2
+    });
 }

@@ -10,7 +10,7 @@ use super::{builder, get};
 /// A proxy that asks this server once, and not for long.
 fn asking(server: &DnsServer) -> Egret {
     builder()
-        .config("dns: {timeout: 500ms, attempts: 1, search: [], negativeTtl: 30s, minTtl: 1s}\n")
+        .config("dns: {timeout: 500ms, attempts: 1, search: [], negativeTTL: 30s, minTTL: 1s}\n")
         .dns(server.address())
         .start()
 }
@@ -87,7 +87,7 @@ fn answers_are_kept_as_long_as_they_say() {
         _ => DnsAnswer::NxDomain,
     });
     let egret = builder()
-        .config("dns: {search: [], negativeTtl: 30s, minTtl: 1s}\n")
+        .config("dns: {search: [], negativeTTL: 30s, minTTL: 1s}\n")
         .env("EGRET_WORKERS", "1")
         .dns(server.address())
         .start();
@@ -134,7 +134,7 @@ fn rebinding_does_not_get_past_a_rule() {
         DnsAnswer::Addresses(vec![address.parse().unwrap()], 0)
     });
     let egret = builder()
-        .config("dns: {minTtl: 1s, search: []}\nrules: {deny: [{name: inner, cidrs: [127.0.0.66/32]}]}\n")
+        .config("dns: {minTTL: 1s, search: []}\nrules: {deny: [{name: inner, cidrs: [127.0.0.66/32]}]}\n")
         .env("EGRET_WORKERS", "1")
         .dns(server.address())
         .start();

@@ -60,6 +60,7 @@ fn the_deadline_closes_tunnels_with_a_reason() {
     let (mut client, answer) = egret.tunnel(&origin.address().to_string());
     assert_eq!(answer.status(), 200);
     client.send("x");
+    wait_until("the byte at the origin", PATIENCE, || origin.received()[0].bytes == b"x");
     egret.signal(Signal::TERM);
     assert_ne!(client.read_to_end(PATIENCE).1, Ended::Open);
     assert!(egret.wait_for_end(PATIENCE).success());
@@ -87,6 +88,7 @@ fn a_rolling_restart_fails_no_request() {
     let start = || builder().listen(&address.to_string()).start();
     let stop = AtomicBool::new(false);
     let served = AtomicUsize::new(0);
+    let mut instances = vec![first]; // outlives the load
     let failed = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -102,17 +104,16 @@ fn a_rolling_restart_fails_no_request() {
                 }
             });
         }
-        let mut old = first;
         for _ in 0..4 {
             std::thread::sleep(Duration::from_millis(300));
-            let new = start();
+            instances.push(start());
             std::thread::sleep(Duration::from_millis(300));
+            let mut old = instances.remove(0);
             old.signal(Signal::TERM);
             let status = old.wait_for_end(PATIENCE);
             if !status.success() {
                 failed.lock().unwrap().push(format!("an instance ended with {status}"));
             }
-            old = new;
         }
         std::thread::sleep(Duration::from_millis(300));
         stop.store(true, Ordering::SeqCst);

@@ -57,7 +57,7 @@ fn all_are_refused(egret: &Egret) {
     assert_eq!(origin.accepted(), 0);
     let records = egret.exactly(2 * SPELLINGS.len());
     let by_guard = records.iter().filter(|r| r.reason() == "denied-by-guard").count();
-    assert!(by_guard >= 2 * 20, "{by_guard} denied by the guard: {records:#?}");
+    assert!(by_guard >= 2 * 20, "{by_guard} denied by the guard");
 }
 
 #[test]

@@ -36,7 +36,9 @@ fn only_reason(egret: &Egret) -> String {
 fn reset_before_anything_is_a_bad_gateway() {
     let (egret, status, complete) = after(vec![Step::Reset]);
     assert_eq!((status, complete), (502, true));
-    assert!(["upstream-reset", "response-incomplete"].contains(&only_reason(&egret).as_str()));
+    // Whether the reset is met while writing or while reading is the system's choice.
+    let reason = only_reason(&egret);
+    assert!(["upstream-reset", "response-incomplete"].contains(&reason.as_str()), "{reason}");
 }
 
 #[test]

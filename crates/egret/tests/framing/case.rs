@@ -16,8 +16,8 @@ pub(crate) enum Outcome {
     /// Refused with one of these statuses, the connection closed; before it, these requests reached
     /// the origin (none, as a rule).
     Refused(Vec<String>, &'static [u16]),
-    /// Answered by the proxy itself; nothing reached the origin.
-    Answered(&'static [u16]),
+    /// Answered by the proxy itself; before it, these requests reached the origin.
+    Answered(Vec<String>, &'static [u16]),
     /// These requests reached the origin, each answered with 200.
     Passed(Vec<String>),
     /// The body turned out to be bad on the way: the origin saw no complete request, the client no
@@ -55,8 +55,14 @@ impl Case {
     }
 
     /// Answered by the proxy itself.
-    pub(crate) fn answered(mut self, statuses: &'static [u16]) -> Self {
-        self.outcomes.push(Outcome::Answered(statuses));
+    pub(crate) fn answered(self, statuses: &'static [u16]) -> Self {
+        self.passed_then_answered(&[], statuses)
+    }
+
+    /// These requests reach the origin, the next one is answered by the proxy itself.
+    pub(crate) fn passed_then_answered(mut self, upstream: &[&str], statuses: &'static [u16]) -> Self {
+        let upstream = upstream.iter().map(ToString::to_string).collect();
+        self.outcomes.push(Outcome::Answered(upstream, statuses));
         self
     }
 
@@ -97,7 +103,8 @@ struct Seen {
 
 /// Runs a table against one proxy, and fails with all the cases that went wrong.
 pub(crate) fn run(cases: &[Case]) {
-    let egret = Egret::start(env!("CARGO_BIN_EXE_egret"));
+    // The name in Via is fixed, so that cases can name it.
+    let egret = Egret::builder(env!("CARGO_BIN_EXE_egret")).config("http: {via: egret-under-test}\n").start();
     let failures = Mutex::new(Vec::new());
     let flows = AtomicUsize::new(0);
     let next = AtomicUsize::new(0);
@@ -163,7 +170,7 @@ fn observe(egret: &Egret, origin: &RecordingOrigin, case: &Case, authority: &str
 
 fn replies_of(outcome: &Outcome) -> usize {
     match outcome {
-        Outcome::Refused(before, _) => before.len() + 1,
+        Outcome::Refused(before, _) | Outcome::Answered(before, _) => before.len() + 1,
         Outcome::Passed(requests) => requests.len(),
         _ => 1,
     }
@@ -176,7 +183,9 @@ fn methods_of(case: &Case) -> Vec<String> {
         .outcomes
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Passed(all) | Outcome::Refused(all, _) => all.iter().map(|r| first_word(r)).collect(),
+            Outcome::Passed(all) | Outcome::Refused(all, _) | Outcome::Answered(all, _) => {
+                all.iter().map(|r| first_word(r)).collect()
+            }
             _ => Vec::new(),
         })
         .max_by_key(Vec::len)
@@ -226,9 +235,9 @@ fn fits(outcome: &Outcome, seen: &Seen, authority: &str) -> Result<(), String> {
             check(seen.ended != Ended::Open, || "the connection was left open".into())?;
             check(seen.left_over.is_empty(), || "bytes after the refusal".into())
         }
-        Outcome::Answered(allowed) => {
-            same_requests(&[], seen, authority)?;
-            check(statuses.len() == 1, || format!("replies {statuses:?}"))?;
+        Outcome::Answered(before, allowed) => {
+            same_requests(before, seen, authority)?;
+            check(statuses.len() == before.len() + 1, || format!("replies {statuses:?}"))?;
             check(allowed.contains(&last), || format!("status {last}, wanted one of {allowed:?}"))
         }
         Outcome::Passed(requests) => {

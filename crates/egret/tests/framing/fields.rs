@@ -44,7 +44,7 @@ fn malformed_fields_are_refused() {
         case("bare LF throughout", "9112 2.2", "GET http://{O}/ HTTP/1.1\nHost: {O}\n\n").refused(&[400]),
         case("bare LF ends the head", "9112 2.2", "GET http://{O}/ HTTP/1.1\r\nHost: {O}\r\n\n")
             .refused(&[400]),
-        case("bare CR ends the head", "9112 2.2", "GET http://{O}/ HTTP/1.1\r\nHost: {O}\r\n\rX")
+        case("bare CR ends the head", "9112 2.2", "GET http://{O}/ HTTP/1.1\r\nHost: {O}\r\n\rX\r\n\r\n")
             .refused(&[400]),
     ]);
 }

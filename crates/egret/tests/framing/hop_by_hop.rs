@@ -91,16 +91,21 @@ fn via_is_added_and_finds_loops() {
         // That Via is added is checked in every case that is passed.
         with("a Via that came is kept", "9110 7.6.3", "X-A: 1\r\nVia: 1.0 first\r\n")
             .passed(upstream("X-A: 1\r\n")),
-        with("our own name is a loop", "9110 7.6.3", "Via: 1.1 egret\r\n").answered(&[400, 502, 508]),
+        with("our own name is a loop", "9110 7.6.3", "Via: 1.1 egret-under-test\r\n")
+            .answered(&[400, 502, 508]),
         with(
             "our own name among others is a loop",
             "9110 7.6.3",
-            "Via: 1.0 first, 1.1 egret (x), 1.1 last\r\n",
+            "Via: 1.0 first, 1.1 egret-under-test (x), 1.1 last\r\n",
         )
         .answered(&[400, 502, 508]),
-        with("our own name within another is none", "9110 7.6.3", "Via: 1.1 egret-two, 1.1 not.egret\r\n")
-            .passed(upstream("")),
-        with("our own name in a comment is none", "9110 7.6.3", "Via: 1.1 first (1.1 egret)\r\n")
+        with(
+            "our own name within another is none",
+            "9110 7.6.3",
+            "Via: 1.1 egret-under-test-two, 1.1 not.egret-under-test\r\n",
+        )
+        .passed(upstream("")),
+        with("our own name in a comment is none", "9110 7.6.3", "Via: 1.1 first (1.1 egret-under-test)\r\n")
             .passed(upstream("")),
     ]);
 }

@@ -62,6 +62,6 @@ fn nothing_after_a_refused_request_is_served() {
             "9112 3.2.1",
             format!("{GET}GET /secret HTTP/1.1\r\nHost: {{O}}\r\n\r\n"),
         )
-        .passed_then_refused(&[GET_UP], &[400, 404, 421]),
+        .passed_then_answered(&[GET_UP], &[400, 404, 421]),
     ]);
 }
