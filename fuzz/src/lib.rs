@@ -25,7 +25,10 @@ pub fn request(data: &[u8]) {
     assert!(head.length <= data.len() && head.length <= LIMITS.bytes);
     for cut in cuts(data).filter(|cut| *cut < head.length) {
         let early = request::parse(&data[..cut], &LIMITS, Fields::default());
-        assert!(matches!(early, Ok(Parsed::Partial)), "a part of a good head is unfinished, not bad or whole");
+        assert!(
+            matches!(early, Ok(Parsed::Partial)),
+            "a part of a good head is unfinished, not bad or whole"
+        );
     }
     let alone = &data[..head.length];
     let Ok(Parsed::Complete(again)) = request::parse(alone, &LIMITS, Fields::default()) else {
@@ -49,7 +52,8 @@ pub fn request(data: &[u8]) {
         BodyLength::None => {
             assert_eq!(named("transfer-encoding"), 0);
             let length = |f: &httparse::Header<'_>| {
-                f.name.eq_ignore_ascii_case("content-length") && f.value.iter().any(|b| (b'1'..=b'9').contains(b))
+                f.name.eq_ignore_ascii_case("content-length")
+                    && f.value.iter().any(|b| (b'1'..=b'9').contains(b))
             };
             assert!(!lenient.headers.iter().any(length), "a length is not forgotten");
         }
@@ -62,7 +66,9 @@ pub fn request(data: &[u8]) {
 pub fn response(data: &[u8]) {
     for (is_head, upgrade) in [(false, false), (true, false), (false, true)] {
         let asked = Asked { head: is_head, upgrade };
-        let Ok(Parsed::Complete(head)) = response::parse(data, &LIMITS, asked, Fields::default()) else { continue };
+        let Ok(Parsed::Complete(head)) = response::parse(data, &LIMITS, asked, Fields::default()) else {
+            continue;
+        };
         assert!(head.length <= data.len() && head.length <= LIMITS.bytes);
         assert!((100..1000).contains(&head.status));
         for cut in cuts(data).filter(|cut| *cut < head.length) {

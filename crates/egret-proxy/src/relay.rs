@@ -192,12 +192,7 @@ impl Watch {
 
 /// Relays until both directions are finished, or the tunnel is ended. `early` was read from the
 /// upstream already.
-pub async fn run(
-    client: &mut Client,
-    flow: &mut Flow,
-    mut upstream: Stream,
-    early: Option<Buffer>,
-) -> After {
+pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, early: Option<Buffer>) -> After {
     flow.record.treatment = Treatment::Tunnel;
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();

@@ -88,7 +88,10 @@ impl Sink {
 
     /// Like `Write::write_all`, with the number of bytes written on failure, and with patience for an
     /// output that is non-blocking.
-    #[expect(clippy::disallowed_methods, reason = "sleeps on the log's own thread; workers never wait for it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "sleeps on the log's own thread; workers never wait for it"
+    )]
     fn write_all(&mut self, bytes: &[u8], give_up: &impl Fn() -> bool) -> Result<(), (io::Error, usize)> {
         let mut written = 0;
         while written < bytes.len() {

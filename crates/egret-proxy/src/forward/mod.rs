@@ -90,9 +90,7 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> R
             Ok(if keep_client { After::Keep } else { After::Close })
         }
         Delivered::Broken => Ok(After::Reset),
-        Delivered::Switched => {
-            Ok(relay::after_upgrade(client, flow, upstream).await)
-        }
+        Delivered::Switched => Ok(relay::after_upgrade(client, flow, upstream).await),
     }
 }
 

@@ -22,11 +22,20 @@ fn error_of(bytes: &[u8]) -> Option<ParseError> {
 #[test]
 fn names_the_rule_that_a_request_breaks() {
     let table: &[(&[u8], ParseError)] = &[
-        (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", ParseError::LengthAndEncoding),
+        (
+            b"GET http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ParseError::LengthAndEncoding,
+        ),
         (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", ParseError::LengthTwice),
         (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", ParseError::LengthInvalid),
-        (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", ParseError::EncodingUnknown),
-        (b"GET http://a/ HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", ParseError::EncodingOnHttp10),
+        (
+            b"GET http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            ParseError::EncodingUnknown,
+        ),
+        (
+            b"GET http://a/ HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ParseError::EncodingOnHttp10,
+        ),
         (b"GET http://a/ HTTP/1.1\r\n\r\n", ParseError::HostMissing),
         (b"GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", ParseError::HostTwice),
         (b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", ParseError::HostContradicts),
@@ -51,8 +60,15 @@ fn names_the_rule_that_a_request_breaks() {
 
 #[test]
 fn an_upgrade_that_would_hide_requests_is_not_an_upgrade() {
-    for (upgrade, expected) in [("websocket", true), ("h2c", false), ("HTTP/2.0", false), ("tls/1.2", false), ("websocket, h2c", false)] {
-        let bytes = format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\n\r\n");
+    for (upgrade, expected) in [
+        ("websocket", true),
+        ("h2c", false),
+        ("HTTP/2.0", false),
+        ("tls/1.2", false),
+        ("websocket, h2c", false),
+    ] {
+        let bytes =
+            format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\n\r\n");
         let Ok(Parsed::Complete(head)) = request(bytes.as_bytes()) else { panic!("{upgrade}") };
         assert_eq!(head.upgrade, expected, "{upgrade}");
     }
