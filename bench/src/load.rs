@@ -1,0 +1,159 @@
+//! What each client does in its loop, and how it is counted.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::client::{Connection, request};
+use crate::origin::Ports;
+use crate::plan::Load;
+
+/// How long one operation may take before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After a failure a client waits, so that a proxy that refuses everything is not flooded.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How much the clients read or write at once in bulk.
+const BULK: usize = 256 * 1024;
+
+/// What one client has done.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Operations that went well, or bytes.
+    pub(crate) done: Cell<u64>,
+    pub(crate) failed: Cell<u64>,
+    /// Connections opened because the proxy closed one that the client would have kept.
+    pub(crate) reopened: Cell<u64>,
+    /// The first thing that went wrong.
+    pub(crate) error: Cell<Option<String>>,
+}
+
+impl Tally {
+    /// Counts a failure and keeps the reason of the first.
+    pub(crate) fn fail(&self, error: &io::Error) {
+        self.failed.set(self.failed.get() + 1);
+        let first = self.error.take().unwrap_or_else(|| error.to_string());
+        self.error.set(Some(first));
+    }
+
+    fn add(&self, amount: u64) {
+        self.done.set(self.done.get() + amount);
+    }
+}
+
+/// Runs one client without end; the caller drops it.
+pub(crate) async fn client(load: Load, proxy: SocketAddr, origin: Ports, tally: Rc<Tally>) {
+    loop {
+        let Err(error) = rounds(load, proxy, origin, &tally).await;
+        tally.fail(&error);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Rounds until one fails.
+async fn rounds(
+    load: Load,
+    proxy: SocketAddr,
+    origin: Ports,
+    tally: &Tally,
+) -> io::Result<std::convert::Infallible> {
+    match load {
+        Load::KeepAlive { body } => keep_alive(proxy, origin.http, body, tally).await,
+        Load::NewConnection => {
+            let request = request(origin.http, 1024);
+            loop {
+                bounded(async { Connection::open(proxy).await?.exchange(&request, 1024).await }).await?;
+                tally.add(1);
+            }
+        }
+        Load::Connect => loop {
+            bounded(async { Connection::tunnel(proxy, origin.echo).await?.echo(&[b'e'; 64]).await }).await?;
+            tally.add(1);
+        },
+        Load::PingPong | Load::Idle => {
+            let mut tunnel = bounded(Connection::tunnel(proxy, origin.echo)).await?;
+            let mut message = [0; 64];
+            let mut number = 0u64;
+            loop {
+                // A different message each time, so that an old echo is not taken for the new one.
+                message[..8].copy_from_slice(&number.to_le_bytes());
+                tunnel.echo(&message).await?;
+                tally.add(1);
+                number += 1;
+            }
+        }
+        Load::Download => {
+            let mut tunnel = bounded(Connection::tunnel(proxy, origin.source)).await?;
+            tunnel.stream.write_u8(1).await?;
+            let mut block = vec![0; BULK];
+            loop {
+                match tunnel.stream.read(&mut block).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => tally.add(read as u64),
+                }
+            }
+        }
+        Load::Upload => {
+            let mut tunnel = bounded(Connection::tunnel(proxy, origin.sink)).await?;
+            let block = vec![b'e'; BULK];
+            loop {
+                let written = tunnel.stream.write(&block).await?;
+                tally.add(written as u64);
+            }
+        }
+    }
+}
+
+async fn keep_alive(
+    proxy: SocketAddr,
+    origin: SocketAddr,
+    body: usize,
+    tally: &Tally,
+) -> io::Result<std::convert::Infallible> {
+    let request = request(origin, body);
+    let mut connection = bounded(Connection::open(proxy)).await?;
+    let mut used = false;
+    loop {
+        let kept = match connection.exchange(&request, body).await {
+            Ok(kept) => {
+                tally.add(1);
+                kept
+            }
+            // Closed while it was not in use, which a proxy may do.
+            Err(error) if used && error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(error),
+        };
+        used = kept;
+        if !kept {
+            tally.reopened.set(tally.reopened.get() + 1);
+            connection = bounded(Connection::open(proxy)).await?;
+        }
+    }
+}
+
+/// One operation, with a limit. Only where a connection is opened: a timer for each exchange on an open
+/// one would cost the machine more than it finds out, since a client that stands still is noticed.
+pub(crate) async fn bounded<Value>(work: impl Future<Output = io::Result<Value>>) -> io::Result<Value> {
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// One request and one tunnel, to see that a proxy answers properly.
+///
+/// # Errors
+///
+/// What was wrong.
+pub(crate) async fn probe(proxy: SocketAddr, origin: Ports) -> io::Result<()> {
+    bounded(async {
+        for length in [1024, 65536] {
+            Connection::open(proxy).await?.exchange(&request(origin.http, length), length).await?;
+        }
+        Connection::tunnel(proxy, origin.echo).await?.echo(&[b'p'; 64]).await
+    })
+    .await
+}

@@ -1,0 +1,215 @@
+//! The scenarios: what is done, in which unit it is told, and what Egret is to reach.
+
+/// What the clients do, each in a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Requests on kept connections; the answer's body has so many bytes.
+    KeepAlive { body: usize },
+    /// A client connection for each request of 1 KiB.
+    NewConnection,
+    /// CONNECT, 64 bytes there and back, close.
+    Connect,
+    /// 64 bytes there and back through open tunnels.
+    PingPong,
+    /// As much as passes from the origin to the client.
+    Download,
+    /// As much as passes from the client to the origin.
+    Upload,
+    /// Open tunnels in which nothing happens.
+    Idle,
+}
+
+/// In what the cost is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Microseconds of the proxy's CPU for one operation.
+    MicrosPerOp,
+    /// Milliseconds of the proxy's CPU for 10^9 bytes.
+    MillisPerGb,
+    /// Kilobytes of the proxy's memory for one tunnel.
+    KbPerTunnel,
+}
+
+impl Unit {
+    /// The cost's unit, as the table names it.
+    pub(crate) fn cost(self) -> &'static str {
+        match self {
+            Self::MicrosPerOp => "µs/op",
+            Self::MillisPerGb => "ms/GB",
+            Self::KbPerTunnel => "KB/tunnel",
+        }
+    }
+
+    /// The throughput's unit, as the table names it.
+    pub(crate) fn rate(self) -> &'static str {
+        match self {
+            Self::MicrosPerOp => "op/s",
+            Self::MillisPerGb => "MB/s",
+            Self::KbPerTunnel => "tunnels",
+        }
+    }
+}
+
+/// What Egret is to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Goal {
+    /// At most this share of Envoy's cost.
+    OfEnvoy(f64),
+    /// At most this, in the scenario's unit.
+    Absolute(f64),
+    /// Nothing is set.
+    None,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    /// What `--scenario` takes.
+    pub(crate) name: &'static str,
+    /// What the table says.
+    pub(crate) title: &'static str,
+    pub(crate) load: Load,
+    /// How many clients at once.
+    pub(crate) clients: usize,
+    pub(crate) goal: Goal,
+    /// Run when no scenario is named.
+    pub(crate) standard: bool,
+}
+
+impl Scenario {
+    /// In what the cost is told.
+    pub(crate) fn unit(&self) -> Unit {
+        match self.load {
+            Load::KeepAlive { .. } | Load::NewConnection | Load::Connect | Load::PingPong => {
+                Unit::MicrosPerOp
+            }
+            Load::Download | Load::Upload => Unit::MillisPerGb,
+            Load::Idle => Unit::KbPerTunnel,
+        }
+    }
+}
+
+/// All scenarios, in the table's order.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "keepalive-1k",
+        title: "HTTP keep-alive, 1 KiB",
+        load: Load::KeepAlive { body: 1024 },
+        clients: 64,
+        goal: Goal::OfEnvoy(0.36),
+        standard: true,
+    },
+    Scenario {
+        name: "keepalive-64k",
+        title: "HTTP keep-alive, 64 KiB",
+        load: Load::KeepAlive { body: 64 * 1024 },
+        clients: 64,
+        goal: Goal::OfEnvoy(0.65),
+        standard: true,
+    },
+    Scenario {
+        name: "new-connection",
+        title: "HTTP, new client connection each time",
+        load: Load::NewConnection,
+        clients: 64,
+        goal: Goal::OfEnvoy(0.55),
+        standard: true,
+    },
+    Scenario {
+        name: "connect",
+        title: "CONNECT, one small echo, close",
+        load: Load::Connect,
+        clients: 64,
+        goal: Goal::OfEnvoy(0.54),
+        standard: true,
+    },
+    Scenario {
+        name: "pingpong",
+        title: "tunnel ping-pong 64 B, 64 tunnels",
+        load: Load::PingPong,
+        clients: 64,
+        goal: Goal::OfEnvoy(0.72),
+        standard: true,
+    },
+    Scenario {
+        name: "bulk-1",
+        title: "tunnel bulk, one",
+        load: Load::Download,
+        clients: 1,
+        goal: Goal::OfEnvoy(0.97),
+        standard: true,
+    },
+    Scenario {
+        name: "bulk-16",
+        title: "tunnel bulk, sixteen",
+        load: Load::Download,
+        clients: 16,
+        goal: Goal::OfEnvoy(0.68),
+        standard: true,
+    },
+    Scenario {
+        name: "idle",
+        title: "idle tunnels, 2000",
+        load: Load::Idle,
+        clients: 2000,
+        goal: Goal::Absolute(5.0),
+        standard: true,
+    },
+    Scenario {
+        name: "upload-1",
+        title: "tunnel bulk to the origin, one",
+        load: Load::Upload,
+        clients: 1,
+        goal: Goal::None,
+        standard: false,
+    },
+    Scenario {
+        name: "upload-16",
+        title: "tunnel bulk to the origin, sixteen",
+        load: Load::Upload,
+        clients: 16,
+        goal: Goal::None,
+        standard: false,
+    },
+];
+
+/// The scenarios of these names, in the table's order; the standard ones when none is named.
+///
+/// # Errors
+///
+/// Names the first that does not exist, and those that do.
+pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Scenario>, String> {
+    if let Some(unknown) = names.iter().find(|name| !SCENARIOS.iter().any(|known| known.name == **name)) {
+        let known: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        return Err(format!("no scenario is called {unknown}; there are {}", known.join(", ")));
+    }
+    let chosen = |scenario: &&Scenario| {
+        if names.is_empty() { scenario.standard } else { names.iter().any(|name| name == scenario.name) }
+    };
+    Ok(SCENARIOS.iter().filter(chosen).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SCENARIOS.len());
+    }
+
+    #[test]
+    fn a_misspelt_scenario_is_named_with_the_choices() {
+        let error = choose(&["keepalive-1k".to_owned(), "idel".to_owned()]).unwrap_err();
+        assert!(error.contains("idel") && error.contains("idle"), "{error}");
+    }
+
+    #[test]
+    fn no_name_means_the_standard_ones() {
+        let names: Vec<&str> = choose(&[]).unwrap().iter().map(|scenario| scenario.name).collect();
+        assert!(names.contains(&"idle") && !names.contains(&"upload-1"));
+    }
+}
