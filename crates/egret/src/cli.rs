@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egret_config::Overrides;
 
-/// The egress proxy for Kubernetes, and for a laptop.
+/// Egret, a strict and fast HTTP proxy for outbound traffic.
 ///
-/// Without a command it is `egret proxy`: it listens on 127.0.0.1:8888, and metrics and health are on
-/// 127.0.0.1:9090.
+/// Without a command it runs `egret proxy`: clients use http://127.0.0.1:8888 as their HTTP proxy, for
+/// http:// and https:// alike; metrics and health are at http://127.0.0.1:9090. `egret proxy --help` lists
+/// the settings.
 #[derive(Debug, Parser)]
 #[command(name = "egret", version, about, long_about, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -20,34 +21,34 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the proxy
+    /// Run the proxy; `egret` alone does the same with the defaults and the environment
     Proxy(Box<ProxyArgs>),
-    /// Check a configuration file and show every error at once
+    /// Check a configuration file: every error at once, exit status 1 if there is one
     Check(CheckArgs),
-    /// Print what the configuration file may hold
+    /// Print what a configuration file may hold: schema, reference or example
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the table of reason codes, in Markdown
+    /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }
 
 /// `egret config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// The JSON Schema, for editors
+    /// Print the JSON Schema, for editors
     Schema,
-    /// The reference, in Markdown
+    /// Print the reference of all fields, in Markdown
     Reference,
-    /// An example with every field and its default
+    /// Print a configuration file with every field and its default
     Example,
 }
 
 /// `egret check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The file
+    /// The configuration file (YAML)
     pub file: PathBuf,
-    /// How errors are written
+    /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -55,64 +56,67 @@ pub(crate) struct CheckArgs {
 /// How errors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// For people: each error with its line
     Text,
-    /// A JSON array
+    /// For programs: a JSON array of errors, empty when the file is valid
     Json,
 }
 
 /// `egret proxy`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ProxyArgs {
-    /// Configuration file (YAML); flags win over what it says
+    /// Configuration file (YAML); a flag wins over what the file says
     #[arg(long, short, value_name = "FILE", env = "EGRET_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Address to listen on; may stand more than once [default: 127.0.0.1:8888]
+    /// IP address and port that clients connect to; repeat it for more [default: 127.0.0.1:8888]
     #[arg(long, value_name = "ADDR", env = "EGRET_LISTEN", value_delimiter = ',')]
     pub listen: Vec<String>,
-    /// Address for metrics and health, or `off` [default: 127.0.0.1:9090]
+    /// IP address and port for metrics and health, or `off` [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR|off", env = "EGRET_ADMIN")]
     pub admin: Option<String>,
-    /// Name server to ask instead of those of /etc/resolv.conf; may stand more than once
+    /// Name server to ask instead of those in /etc/resolv.conf; repeat it for more
     #[arg(long, value_name = "ADDR", env = "EGRET_DNS", value_delimiter = ',')]
     pub dns: Vec<String>,
-    /// PEM file of further CAs that origins may be signed by
+    /// PEM file with CAs to trust besides the usual ones, for the https:// origins that Egret itself connects to
     #[arg(long, value_name = "FILE", env = "EGRET_UPSTREAM_CA")]
     pub upstream_ca: Option<PathBuf>,
-    /// Parent proxy (http, https or socks5 URL); several stand in for each other
+    /// Parent proxy to send everything through (http://, https:// or socks5:// URL with a port); repeat it
+    /// for fallbacks, first choice first
     #[arg(long, value_name = "URL", env = "EGRET_PARENT", hide_env_values = true, value_delimiter = ',')]
     pub parent: Vec<String>,
-    /// Destinations that go direct and not through a parent, in NO_PROXY's form
+    /// Destinations to reach directly and not through a parent, as in NO_PROXY: `.corp.example,10.0.0.0/8`
     #[arg(long, value_name = "LIST", env = "EGRET_NO_PROXY")]
     pub no_proxy: Option<String>,
-    /// Allow only these hosts (name, *.suffix, **.suffix); may stand more than once
+    /// Allow only these hosts: `example.com`, `*.example.com` (one label), `**.example.com` (any depth);
+    /// repeat it, or separate them with commas
     #[arg(long, value_name = "HOST", env = "EGRET_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
-    /// Deny these hosts; may stand more than once
+    /// Deny these hosts, in the same form; wins over --allow-host
     #[arg(long, value_name = "HOST", env = "EGRET_DENY_HOST", value_delimiter = ',')]
     pub deny_host: Vec<String>,
-    /// Where access lines go: `stdout`, `off`, or a file
+    /// Where access lines go: `stdout`, `off`, or the path of a file [default: stdout]
     #[arg(long, value_name = "WHERE", env = "EGRET_ACCESS_LOG")]
     pub access_log: Option<String>,
-    /// Format of access lines: json, common, combined, squid or logfmt
+    /// Format of access lines: json, common, combined, squid or logfmt [default: json]
     #[arg(long, value_name = "FORMAT", env = "EGRET_LOG_FORMAT")]
     pub log_format: Option<String>,
-    /// How much is said on standard error: error, warn, info, debug or trace
+    /// How much the proxy says about itself on standard error: error, warn, info, debug or trace
+    /// [default: info]
     #[arg(long, value_name = "LEVEL", env = "EGRET_LOG_LEVEL")]
     pub log_level: Option<String>,
-    /// Format of what is said on standard error: text or json
+    /// Format of what it says there: text or json [default: text]
     #[arg(long, value_name = "FORMAT", env = "EGRET_DIAGNOSTICS_FORMAT")]
     pub diagnostics_format: Option<String>,
-    /// Directory for what has to survive a restart (now: the name in Via)
+    /// Directory for what has to survive a restart: the instance's name in `Via`
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Worker threads, 0 for one a core
+    /// Worker threads; 0 is one for each core [default: 0]
     #[arg(long, value_name = "N", env = "EGRET_WORKERS")]
     pub workers: Option<u32>,
-    /// File that is written when the proxy is ready: JSON with its addresses and process id
+    /// File to write once the proxy is ready: JSON with its addresses and process id
     #[arg(long, value_name = "FILE", env = "EGRET_READY_FILE")]
     pub ready_file: Option<PathBuf>,
-    /// Say nothing at the start
+    /// Do not print the lines at the start
     #[arg(long, short)]
     pub quiet: bool,
 }

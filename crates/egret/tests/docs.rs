@@ -1,0 +1,175 @@
+//! The documentation says what the program does: links lead somewhere, and what can be set is described.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The pages for readers: those at the root, and everything below docs.
+fn pages() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("docs")];
+    found.extend(markdown_in(&root()));
+    while let Some(folder) = folders.pop() {
+        found.extend(markdown_in(&folder));
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        folders.extend(entries.filter(|path| path.is_dir()));
+    }
+    assert!(found.len() > 10, "the pages were not found: {found:?}");
+    found
+}
+
+fn markdown_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// Targets of `[text](target)`, outside of code blocks.
+fn links(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        for part in line.split("](").skip(1) {
+            found.push(part.split(')').next().unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+/// The anchors of a page's headings, as code hosts make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let title = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let heading_is_there =
+                || fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor));
+            if !target.exists() || (!anchor.is_empty() && !heading_is_there()) {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_page_of_the_manual_is_in_its_index() {
+    let index = links(&read("docs/README.md"));
+    for page in markdown_in(&root().join("docs")) {
+        let name = page.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name == "README.md" || index.contains(&name), "docs/README.md does not link {name}");
+    }
+}
+
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_egret")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Words that begin like this and go on as flags and variables do.
+fn words(text: &str, start: &str) -> BTreeSet<String> {
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let begins = text.match_indices(start).filter(|(at, _)| !text[..*at].ends_with(goes_on));
+    begins
+        .map(|(at, _)| text[at..].chars().take_while(|c| goes_on(*c)).collect::<String>())
+        .filter(|word| word.len() > start.len())
+        .collect()
+}
+
+#[test]
+fn usage_has_the_flags_and_variables_of_the_program_and_no_others() {
+    let usage = read("docs/usage.md");
+    let helps: Vec<_> = [&["proxy", "--help"][..], &["check", "--help"], &["--help"]].map(help).to_vec();
+    let helps = helps.concat();
+    // Every command has --help and --version; the page says so in its text.
+    for start in ["--", "EGRET_"] {
+        let (program, page) = (words(&helps, start), words(&usage, start));
+        let foreign: BTreeSet<_> = ["--ulimit"].map(str::to_owned).into();
+        let page: BTreeSet<_> = page.difference(&foreign).cloned().collect();
+        assert_eq!(program, page, "`egret --help` against docs/usage.md");
+    }
+}
+
+#[test]
+fn limits_has_every_limit_and_timeout() {
+    let schema: serde_json::Value = serde_json::from_str(&help(&["config", "schema"])).unwrap();
+    let page = read("docs/limits.md");
+    for group in ["limits", "timeouts"] {
+        let fields = schema["properties"][group]["properties"].as_object().unwrap();
+        assert!(fields.len() > 5, "{group}: {fields:?}");
+        for field in fields.keys() {
+            assert!(page.contains(&format!("| `{group}.{field}` |")), "docs/limits.md lacks {group}.{field}");
+        }
+    }
+}
+
+#[test]
+fn metrics_and_reasons_that_pages_name_exist() {
+    let metrics = read("docs/metrics.md");
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for name in words(&text, "egret_").into_iter().filter(|name| !is_crate_or_log_target(name)) {
+            assert!(metrics.contains(&format!("`{name}`")), "{}: no metric {name}", page.display());
+        }
+    }
+}
+
+/// Names of crates are written with an underscore where they stand for paths in the source.
+fn is_crate_or_log_target(name: &str) -> bool {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let mut crates = crates.map(|entry| entry.unwrap().file_name().to_string_lossy().replace('-', "_"));
+    crates.any(|known| known == name)
+}
+
+#[test]
+fn configurations_in_the_pages_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("corp-credentials"), "user:password\n").unwrap();
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        // docs/config.md shows single fields out of their place.
+        if page.ends_with("config.md") {
+            continue;
+        }
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let file = folder.path().join("egret.yaml");
+            fs::write(&file, block).unwrap();
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{}:\n{block}\n{said}", page.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 3, "{checked} configurations were found");
+}
