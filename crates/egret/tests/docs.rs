@@ -164,8 +164,7 @@ fn configurations_in_the_pages_are_valid() {
         for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let file = folder.path().join("egret.yaml");
             fs::write(&file, block).unwrap();
-            let output =
-                Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).output().unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{}:\n{block}\n{said}", page.display());
             checked += 1;
