@@ -1,5 +1,7 @@
 //! The documentation says what the program does: links lead somewhere, and what can be set is described.
 
+#![allow(clippy::unwrap_used, reason = "what is missing here should fail the test")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +103,8 @@ fn words(text: &str, start: &str) -> BTreeSet<String> {
     let begins = text.match_indices(start).filter(|(at, _)| !text[..*at].ends_with(goes_on));
     begins
         .map(|(at, _)| text[at..].chars().take_while(|c| goes_on(*c)).collect::<String>())
-        .filter(|word| word.len() > start.len())
+        // The rules of tables are made of dashes alone.
+        .filter(|word| word[start.len()..].starts_with(|c: char| c.is_ascii_alphabetic()))
         .collect()
 }
 
@@ -110,11 +113,8 @@ fn usage_has_the_flags_and_variables_of_the_program_and_no_others() {
     let usage = read("docs/usage.md");
     let helps: Vec<_> = [&["proxy", "--help"][..], &["check", "--help"], &["--help"]].map(help).to_vec();
     let helps = helps.concat();
-    // Every command has --help and --version; the page says so in its text.
     for start in ["--", "EGRET_"] {
         let (program, page) = (words(&helps, start), words(&usage, start));
-        let foreign: BTreeSet<_> = ["--ulimit"].map(str::to_owned).into();
-        let page: BTreeSet<_> = page.difference(&foreign).cloned().collect();
         assert_eq!(program, page, "`egret --help` against docs/usage.md");
     }
 }
@@ -133,7 +133,7 @@ fn limits_has_every_limit_and_timeout() {
 }
 
 #[test]
-fn metrics_and_reasons_that_pages_name_exist() {
+fn metrics_that_pages_name_exist() {
     let metrics = read("docs/metrics.md");
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
