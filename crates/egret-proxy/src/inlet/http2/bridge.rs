@@ -36,7 +36,21 @@ impl Bridge {
     /// Resets the stream: what was sent is not complete. A failed tunnel is a CONNECT_ERROR (RFC 9113
     /// section 8.5).
     pub fn reset(&self) {
-        self.sender.reset(if self.writer.is_tunnel() { Reason::CONNECT_ERROR } else { Reason::INTERNAL_ERROR });
+        self.sender.reset(if self.writer.is_tunnel() {
+            Reason::CONNECT_ERROR
+        } else {
+            Reason::INTERNAL_ERROR
+        });
+    }
+
+    /// The response is through.
+    pub(super) fn is_done(&self) -> bool {
+        self.writer.is_done()
+    }
+
+    /// Looks whether the stream was ended because the request is malformed, and leaves word of it.
+    pub(super) fn judge(&mut self, context: &mut Context<'_>) {
+        self.reader.judge(context, &self.sender);
     }
 
     /// Ends the response, if it is complete; resets the stream if it is not.

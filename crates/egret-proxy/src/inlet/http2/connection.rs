@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use egret_core::record::Protocol;
 use egret_core::reason::Reason;
+use egret_core::record::Protocol;
 use futures_util::task::AtomicWaker;
 use h2::RecvStream;
 use h2::server::SendResponse;

@@ -110,16 +110,21 @@ impl Reader {
             if room.filled().len() > before {
                 break;
             }
-            if failed.is_reset() && failed.is_library() {
-                let detail = format!(
-                    "the body is not as long as Content-Length says, or otherwise malformed (RFC 9113 \
-                     section 8.1.1): {failed}"
-                );
-                sender.blame(Refusal::new(Reason::AmbiguousFraming, detail));
-            }
+            blame(sender, &failed);
             return Poll::Ready(Err(io_error(failed)));
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Looks for the error that has ended the stream. What stands before it is dropped.
+    pub(super) fn judge(&mut self, context: &mut Context<'_>, sender: &Sender) {
+        loop {
+            match self.body.poll_data(context) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) => return blame(sender, &error),
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
     }
 
     /// Gives out what is at hand. False when there is nothing.
@@ -164,5 +169,16 @@ impl Reader {
             self.text.extend_from_slice(b"\r\n");
         }
         self.text.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The frame layer itself resets a stream whose DATA contradict its Content-Length.
+fn blame(sender: &Sender, error: &h2::Error) {
+    if error.is_reset() && error.is_library() {
+        let detail = format!(
+            "the body is not as long as Content-Length says, or the request is otherwise malformed (RFC \
+             9113 section 8.1.1): {error}"
+        );
+        sender.blame(Refusal::new(Reason::AmbiguousFraming, detail));
     }
 }

@@ -58,7 +58,10 @@ pub(super) async fn serve(
     let mut flow = Flow::begin(&origin.worker, &origin.identity, Protocol::Http2);
     let (parts, body) = request.into_parts();
     flow.record.method = MethodName::new(parts.method.as_str());
-    flow.record.target = http1::recorded(parts.uri.to_string().as_bytes());
+    // A name and password are not recorded; such a target is refused.
+    if !parts.uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        flow.record.target = http1::recorded(parts.uri.to_string().as_bytes());
+    }
     let mut reader = Reader::new(body);
     let length = poll_fn(|context| Poll::Ready(reader.peek(context))).await;
     let head = head::write(&parts, length, origin.local);
@@ -141,20 +144,27 @@ async fn finish(
     after: Option<After>,
     sender: &Sender,
 ) -> Ended {
-    let fault = sender.take_fault();
-    if sender.is_aborted() && fault.is_none() {
-        let refusal = Refusal::new(Reason::ClientAborted, "the client reset the stream");
-        match flow.record.reason {
-            None if after.is_none() && !sender.has_responded() => flow.refused(&refusal),
-            None if !is_whole(client) => flow.failed(&refusal),
-            _ => {}
+    if sender.is_aborted() {
+        if let Stream::Http2(bridge) = &mut client.stream {
+            poll_fn(|context| {
+                bridge.judge(context);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        let why = sender.take_fault();
+        let why = why.unwrap_or_else(|| Refusal::new(Reason::ClientAborted, "the client reset the stream"));
+        if !sender.has_responded() {
+            flow.refused(&why);
+        } else if !is_whole(client) && matches!(flow.record.reason, None | Some(Reason::ClientAborted)) {
+            flow.failed(&why);
         }
         return Ended::Aborted;
     }
     if flow.record.status == 101 {
         flow.record.status = 200;
     }
-    if let Some(fault) = fault {
+    if let Some(fault) = sender.take_fault() {
         if sender.has_responded() {
             flow.failed(&fault);
         } else {
@@ -164,7 +174,7 @@ async fn finish(
             http1::refuse(client, flow, &fault, &wish(parts)).await;
         }
     }
-    if after == Some(After::Reset) && sender.has_responded() && !is_whole(client) {
+    if after == Some(After::Reset) && !is_whole(client) {
         client.reset();
     } else if let Stream::Http2(bridge) = &mut client.stream {
         bridge.finish();

@@ -309,8 +309,7 @@ fn append(fields: &mut HeaderMap, field: &Field, input: &[u8]) -> io::Result<()>
 }
 
 fn is_accept(field: &Field, input: &[u8]) -> bool {
-    field.name == FieldName::Other
-        && field.name_bytes(input).eq_ignore_ascii_case(b"sec-websocket-accept")
+    field.name == FieldName::Other && field.name_bytes(input).eq_ignore_ascii_case(b"sec-websocket-accept")
 }
 
 fn refuse(sender: &Sender, detail: impl Into<String>) -> io::Error {
