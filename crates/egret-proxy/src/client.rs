@@ -136,10 +136,15 @@ impl Client {
     }
 }
 
-/// Has the connection closed with a reset when it is dropped.
+/// Has the connection closed with a reset when it is dropped. Of an HTTP/2 connection only the one
+/// stream is reset, and at once.
 pub fn reset(stream: &Stream) {
-    // Fails only where the connection is gone already.
-    let _ = socket2::SockRef::from(stream.tcp_beneath()).set_linger(Some(Duration::ZERO));
+    if let Stream::Http2(bridge) = stream {
+        bridge.reset();
+    } else if let Some(tcp) = stream.tcp_beneath() {
+        // Fails only where the connection is gone already.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 /// The bounds on heads that a snapshot sets.

@@ -63,6 +63,8 @@ pub struct Registry {
 struct Entries {
     controls: Vec<Option<Arc<Control>>>,
     free: Vec<usize>,
+    /// Those that stand for a connection, and not for a stream on one.
+    connections: usize,
     /// Signals that new connections begin with.
     standing: u8,
 }
@@ -75,7 +77,19 @@ impl Registry {
     /// Adds a connection, until the handle is dropped.
     #[must_use]
     pub fn register(self: &Arc<Self>) -> Registered {
+        self.add(true)
+    }
+
+    /// Adds a stream of an HTTP/2 connection, until the handle is dropped. It gets the signals, and is
+    /// not counted.
+    #[must_use]
+    pub fn register_stream(self: &Arc<Self>) -> Registered {
+        self.add(false)
+    }
+
+    fn add(self: &Arc<Self>, is_connection: bool) -> Registered {
         let mut entries = self.entries();
+        entries.connections += usize::from(is_connection);
         let control =
             Arc::new(Control { signals: AtomicU8::new(entries.standing), waker: AtomicWaker::new() });
         let slot = entries.free.pop().unwrap_or_else(|| {
@@ -84,7 +98,7 @@ impl Registry {
         });
         entries.controls[slot] = Some(control.clone());
         drop(entries);
-        Registered { registry: self.clone(), slot, control }
+        Registered { registry: self.clone(), slot, is_connection, control }
     }
 
     /// Sends a signal to every connection. All but [`RECHECK`] stand for later ones as well.
@@ -103,8 +117,7 @@ impl Registry {
     /// How many connections there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let entries = self.entries();
-        entries.controls.len() - entries.free.len()
+        self.entries().connections
     }
 
     /// Whether there is none.
@@ -119,6 +132,7 @@ impl Registry {
 pub struct Registered {
     registry: Arc<Registry>,
     slot: usize,
+    is_connection: bool,
     /// The connection's signals.
     pub control: Arc<Control>,
 }
@@ -127,6 +141,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut entries = self.registry.entries();
         entries.controls[self.slot] = None;
+        entries.connections -= usize::from(self.is_connection);
         entries.free.push(self.slot);
     }
 }

@@ -173,8 +173,9 @@ impl Watch {
         // A tunnel that lives for so long may have lost its peer without a word. Asked only now,
         // because most tunnels end earlier and are spared the system calls.
         if let Some(idle) = self.keepalive.take() {
-            let _ = upstream::set_keepalive(client.tcp_beneath(), idle);
-            let _ = upstream::set_keepalive(upstream.tcp_beneath(), idle);
+            for tcp in [client.tcp_beneath(), upstream.tcp_beneath()].into_iter().flatten() {
+                let _ = upstream::set_keepalive(tcp, idle);
+            }
         }
         if !self.idle.is_zero() && now >= self.moved_at + self.idle {
             return Some(Refusal::new(Reason::IdleTimeout, format!("nothing for {:?}", self.idle)));
@@ -229,6 +230,9 @@ pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, ear
         }
         if up_done && down_done {
             return Poll::Ready(None);
+        }
+        if client.stream.is_aborted() {
+            return Poll::Ready(Some(Refusal::new(Reason::ClientAborted, "the client reset the stream")));
         }
         while client.deadline.poll(context).is_ready() {
             (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::inlet::http2::Bridge;
+
 /// A stream of bytes both ways. An enum and not a boxed trait, so that the relay can see where the
 /// bytes are plain TCP and may be spliced.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// TLS over another stream (TLS in TLS happens: an https origin through an https parent).
     Tls(Box<TlsStream<Stream>>),
+    /// One stream of an HTTP/2 connection, read and written as HTTP/1.1. Clients only.
+    Http2(Box<Bridge>),
 }
 
 impl Stream {
@@ -24,16 +28,28 @@ impl Stream {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Http2(_) => None,
         }
     }
 
-    /// The TCP connection at the bottom, whatever lies on it; for socket options.
+    /// The TCP connection at the bottom, whatever lies on it; for socket options. `None` where others
+    /// share it.
     #[must_use]
-    pub fn tcp_beneath(&self) -> &TcpStream {
+    pub fn tcp_beneath(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(tcp) => tcp,
+            Self::Tcp(tcp) => Some(tcp),
             Self::Tls(tls) => tls.get_ref().0.tcp_beneath(),
+            Self::Http2(_) => None,
+        }
+    }
+
+    /// Whether the peer is known to have given up, where that is told without reading. The task of
+    /// the stream is woken when it becomes true.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => false,
+            Self::Http2(bridge) => bridge.is_aborted(),
         }
     }
 
@@ -41,7 +57,7 @@ impl Stream {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Http2(_) => None,
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
         }
     }
@@ -62,6 +78,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+            Self::Http2(bridge) => Pin::new(&mut **bridge).poll_read(context, buffer),
         }
     }
 }
@@ -71,6 +88,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
+            Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write(context, bytes),
         }
     }
 
@@ -82,6 +100,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
+            Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write_vectored(context, slices),
         }
     }
 
@@ -89,6 +108,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Http2(bridge) => bridge.is_write_vectored(),
         }
     }
 
@@ -96,6 +116,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
+            Self::Http2(bridge) => Pin::new(&mut **bridge).poll_flush(context),
         }
     }
 
@@ -103,6 +124,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
+            Self::Http2(bridge) => Pin::new(&mut **bridge).poll_shutdown(context),
         }
     }
 }

@@ -116,6 +116,9 @@ pub async fn head(
         if client.control.has(CLOSE) {
             return Poll::Ready(Err(Failed::new(Reason::Draining, "")));
         }
+        if client.stream.is_aborted() {
+            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, "while waiting for the response")));
+        }
         if !sent {
             poll_upload(context, client, upstream, upload)?;
             if upload.is_over() {
@@ -246,6 +249,9 @@ pub async fn transfer(
         client.control.register(context);
         if client.control.has(CLOSE) {
             return broken(Reason::Draining, "closed at the end of the drain period");
+        }
+        if client.stream.is_aborted() {
+            return broken(Reason::ClientAborted, "the client reset the stream");
         }
         if !upload.is_over() {
             // What becomes of the upload does not change the response any more.

@@ -253,7 +253,7 @@ async fn pass_interim(
     let head = write_response(client, plan, upstream, &response, delivery, snapshot);
     client.spare.response_fields = response.fields;
     // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
-    if plan.version == Protocol::Http11 {
+    if plan.version != Protocol::Http10 {
         let limit = snapshot.timeouts.body_idle;
         let written = client.write_all(&head, limit).await;
         written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;

@@ -92,7 +92,7 @@ pub fn write(
 }
 
 fn is_chunked_here(head: &ResponseHead, client: Protocol, to_head_request: bool) -> bool {
-    client == Protocol::Http11
+    client != Protocol::Http10
         && head.status >= 200
         && head.status != 204
         && (head.body == BodyLength::Chunked || to_head_request || head.status == 304)

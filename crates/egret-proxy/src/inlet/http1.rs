@@ -46,7 +46,9 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) {
             Next::End => return,
         };
         first = false;
-        after = serve_request(client, head, listener).await;
+        let mut flow = Flow::begin(&client.worker, &client.identity, head.version);
+        note(&mut flow, client, &head);
+        after = serve_request(client, &mut flow, head, listener).await;
     }
     match after {
         After::Close => client.linger().await,
@@ -108,7 +110,8 @@ async fn next_head(client: &mut Client, first: bool) -> Next {
     .await
 }
 
-fn wrong(client: &Client, error: ParseError) -> Refusal {
+/// The refusal of a head that was not understood.
+pub(super) fn wrong(client: &Client, error: ParseError) -> Refusal {
     match error {
         ParseError::HeadTooLarge => client.worker.metrics.limit_hit(Limit::HeadBytes),
         ParseError::TooManyFields => client.worker.metrics.limit_hit(Limit::HeadFields),
@@ -118,9 +121,13 @@ fn wrong(client: &Client, error: ParseError) -> Refusal {
     Refusal::new(error.request_reason(), error.describe())
 }
 
-async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketAddr) -> After {
-    let mut flow = Flow::begin(&client.worker, &client.identity, head.version);
-    note(&mut flow, client, &head);
+/// Serves one request, whose head stands at the front of the client's input.
+pub(super) async fn serve_request(
+    client: &mut Client,
+    flow: &mut Flow,
+    head: RequestHead,
+    listener: SocketAddr,
+) -> After {
     let wish = Wish {
         format: Format::for_accept(head.value(FieldName::Accept, client.filled())),
         keep_alive: head.keep_alive,
@@ -132,7 +139,7 @@ async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketA
             let destination = destination.clone();
             client.consume(head.length);
             client.spare.request_fields = head.fields;
-            match tunnel::serve_http1(client, &mut flow, &destination).await {
+            match tunnel::serve_http1(client, flow, &destination).await {
                 Ok(after) => after,
                 Err(refusal) => refuse(client, flow, &refusal, &wish).await,
             }
@@ -142,14 +149,14 @@ async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketA
             client.consume(head.length);
             answer_locally(client, flow, &answer, &wish).await
         }
-        Target::Absolute { .. } => match forward::serve(client, &mut flow, head).await {
+        Target::Absolute { .. } => match forward::serve(client, flow, head).await {
             Ok(after) => after,
             Err(refusal) => refuse(client, flow, &refusal, &wish).await,
         },
         Target::Origin | Target::Asterisk => {
             let input = client.filled();
             let path = String::from_utf8_lossy(&input[head.target_text.clone()]).into_owned();
-            let outcome = local::answer(&flow, head.method_text(input), &path, &listener.to_string());
+            let outcome = local::answer(flow, head.method_text(input), &path, &listener.to_string());
             client.consume(head.length);
             match outcome {
                 Ok(answer) => answer_locally(client, flow, &answer, &wish).await,
@@ -160,11 +167,11 @@ async fn serve_request(client: &mut Client, head: RequestHead, listener: SocketA
 }
 
 /// What the client wants of an answer that the proxy itself writes.
-struct Wish {
-    format: Format,
-    keep_alive: bool,
-    head: bool,
-    has_body: bool,
+pub(super) struct Wish {
+    pub(super) format: Format,
+    pub(super) keep_alive: bool,
+    pub(super) head: bool,
+    pub(super) has_body: bool,
 }
 
 impl Wish {
@@ -174,7 +181,8 @@ impl Wish {
     }
 }
 
-fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
+/// Notes for the record what the head says.
+pub(super) fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
     let input = client.filled();
     flow.record.method = MethodName::new(head.method_text(input));
     flow.record.target = recorded(&input[head.target_text.clone()]);
@@ -182,11 +190,12 @@ fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
     flow.record.referer = head.value(FieldName::Referer, input).map(recorded);
 }
 
-fn recorded(bytes: &[u8]) -> String {
+/// As much of a text as a record holds.
+pub(super) fn recorded(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(RECORDED)]).into_owned()
 }
 
-async fn answer_locally(client: &mut Client, mut flow: Flow, answer: &local::Answer, wish: &Wish) -> After {
+async fn answer_locally(client: &mut Client, flow: &mut Flow, answer: &local::Answer, wish: &Wish) -> After {
     let keep_alive = wish.keeps(client);
     flow.record.status = answer.status.0;
     flow.record.bytes_down = answer.body.len() as u64;
@@ -194,7 +203,8 @@ async fn answer_locally(client: &mut Client, mut flow: Flow, answer: &local::Ans
     finish(client, flow, &bytes, keep_alive).await
 }
 
-async fn refuse(client: &mut Client, mut flow: Flow, refusal: &Refusal, wish: &Wish) -> After {
+/// Writes a refusal and notes it.
+pub(super) async fn refuse(client: &mut Client, flow: &mut Flow, refusal: &Refusal, wish: &Wish) -> After {
     flow.refused(refusal);
     if refusal.reason == Reason::ClientAborted {
         return After::Reset;
@@ -218,7 +228,7 @@ async fn refuse(client: &mut Client, mut flow: Flow, refusal: &Refusal, wish: &W
     finish(client, flow, &bytes, keep_alive).await
 }
 
-async fn finish(client: &mut Client, mut flow: Flow, bytes: &[u8], keep_alive: bool) -> After {
+async fn finish(client: &mut Client, flow: &mut Flow, bytes: &[u8], keep_alive: bool) -> After {
     let limit = flow.snapshot.timeouts.head;
     let began = Instant::now();
     let outcome = client.write_all(bytes, limit).await;

@@ -36,7 +36,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         pinned: None,
     };
     match begin(&mut client).await {
-        Ok(First::Http2) => http2::serve(client, listener).await,
+        Ok(First::Http2) => Box::pin(http2::serve(client, listener)).await,
         Ok(First::Tls) => {
             refuse_unread(&mut client, &Refusal::new(Reason::TlsToPlainPort, "")).await;
         }

@@ -92,7 +92,7 @@ impl TlsState {
         deadline: Instant,
     ) -> Result<Stream, DialError> {
         let started = Instant::now();
-        let peer = io.tcp_beneath().peer_addr().ok();
+        let peer = io.tcp_beneath().and_then(|tcp| tcp.peer_addr().ok());
         let outcome = match (self.configs(roots), server_name(host)) {
             (Ok(configs), Some(name)) => {
                 let connector = TlsConnector::from(configs.for_alpn(alpn).clone());
