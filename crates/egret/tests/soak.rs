@@ -3,6 +3,7 @@
 //! `EGRET_SOAK_SECONDS` says for how long (12 by default, so that every run of the suite has a short
 //! one); `./test --soak MIN` sets it and shows the figures.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

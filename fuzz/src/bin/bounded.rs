@@ -87,6 +87,9 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
     data
 }
 
+/// A name and what is done with the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let seconds: u64 = arguments.next().and_then(|a| a.parse().ok()).unwrap_or(20);
@@ -94,7 +97,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [Target; 5] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -115,7 +118,7 @@ fn main() {
         let mut random = Random(seed | 1);
         let deadline = Instant::now() + Duration::from_secs(seconds) / targets.len() as u32;
         let mut count = 0u64;
-        while count < 50_000_000 && (count % 64 != 0 || Instant::now() < deadline) {
+        while count < 50_000_000 && (!count.is_multiple_of(64) || Instant::now() < deadline) {
             let data = mutate(&mut random, &corpus);
             if std::panic::catch_unwind(|| body(&data)).is_err() {
                 let file = std::env::temp_dir().join(format!("egret-fuzz-{name}"));

@@ -1,6 +1,7 @@
 //! What goes wrong around a proxy, and what it makes of it: origins, name servers and clients that
 //! fail in every phase, limits, refusals, reload and drain. Everywhere, a flow leaves one record.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 mod client;
 mod descriptors;

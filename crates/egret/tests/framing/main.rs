@@ -6,6 +6,7 @@
 //! every outcome that is allowed.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 mod case;
 mod chunked;
