@@ -1,8 +1,8 @@
 //! The configuration file of Egret: its fields, their checks, its JSON Schema and reference, and how it
 //! becomes what the data path knows.
 //!
-//! The way of a file: text → [tree with places](yaml) → [walk beside the schema](walk) → typed
-//! [`ConfigFile`] → [checks across fields](checks) → [`Config`] → [`Compiled`]. Every step says all that it
+//! The way of a file: text → tree with places → walk beside the schema → typed
+//! [`ConfigFile`] → checks across fields → [`Config`] → [`Compiled`]. Every step says all that it
 //! finds wrong, each with its place.
 
 mod checks;

@@ -1,6 +1,6 @@
 //! Values that are written as text: durations, sizes, addresses, networks, patterns, URLs.
 //!
-//! Each has a `format` in the JSON Schema. The walk beside the schema calls [`check_format`], so that what
+//! Each has a `format` in the JSON Schema. The walk beside the schema calls `check_format`, so that what
 //! is wrong with a text is said at its place; reading it into a typed value calls the same code.
 
 mod address;

@@ -36,6 +36,8 @@ pub struct Bound {
     pub address: SocketAddr,
     /// The sockets.
     pub sockets: Vec<TcpListener>,
+    /// Somebody else holds the sockets as well and goes on listening when this process is gone.
+    pub lent: bool,
 }
 
 /// Binds an address for so many workers. Another process of the same user may bind it as well
@@ -50,7 +52,7 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
     while sockets.len() < workers.max(1) {
         sockets.push(bind_one(address)?);
     }
-    Ok(Bound { address, sockets })
+    Ok(Bound { address, sockets, lent: false })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -77,7 +79,18 @@ pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     let _ = socket2::SockRef::from(socket).set_tcp_nodelay(true);
     let sockets = (0..workers.max(1)).map(|_| socket.try_clone()).collect::<io::Result<_>>()?;
-    Ok(Bound { address: socket.local_addr()?, sockets })
+    Ok(Bound { address: socket.local_addr()?, sockets, lent: true })
+}
+
+/// One socket, as a worker accepts from it.
+#[derive(Debug)]
+pub struct Acceptor {
+    /// The socket.
+    pub socket: TcpListener,
+    /// The listener's address.
+    pub address: SocketAddr,
+    /// See [`Bound::lent`].
+    pub lent: bool,
 }
 
 /// A connection on its way to the worker that will serve it.
@@ -101,11 +114,10 @@ pub struct Seat {
 }
 
 /// Accepts until told to stop, and then takes what is still in the queue, so that no client that has
-/// connected is turned away.
+/// connected is turned away. The queue of a socket that was lent waits for whoever comes next.
 pub async fn accept(
     worker: Arc<Worker>,
-    socket: TcpListener,
-    address: SocketAddr,
+    Acceptor { socket, address, lent }: Acceptor,
     seats: Arc<[Seat]>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -126,6 +138,9 @@ pub async fn accept(
             },
             () = stopped(&mut stop) => break,
         }
+    }
+    if lent {
+        return;
     }
     refuse_new_handshakes(socket.get_ref());
     let end = tokio::time::Instant::now() + LAST_HANDSHAKES;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
-use crate::listener::{self, Bound, Seat};
+use crate::listener::{self, Acceptor, Bound, Seat};
 use crate::metrics::Metrics;
 use crate::upstream::UpstreamError;
 use crate::worker::{Shared, Worker};
@@ -75,7 +75,7 @@ impl Server {
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for listener in bound {
             for (of_worker, socket) in sockets.iter_mut().zip(listener.sockets) {
-                of_worker.push((socket, listener.address));
+                of_worker.push(Acceptor { socket, address: listener.address, lent: listener.lent });
             }
         }
         let mut threads = Vec::new();
@@ -84,14 +84,8 @@ impl Server {
             let (end, ended) = oneshot::channel::<()>();
             let (worker, seats, stop) = (worker.clone(), seats.clone(), stop.clone());
             let main = async move {
-                for (socket, address) in sockets {
-                    tokio::spawn(listener::accept(
-                        worker.clone(),
-                        socket,
-                        address,
-                        seats.clone(),
-                        stop.clone(),
-                    ));
+                for acceptor in sockets {
+                    tokio::spawn(listener::accept(worker.clone(), acceptor, seats.clone(), stop.clone()));
                 }
                 let door = worker.clone();
                 tokio::spawn(async move {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use egret_core::destination::Destination;
+use egret_core::gate::Grant;
 use egret_core::reason::Reason;
 use egret_core::route::ParentScheme;
 use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::flow::Flow;
-use crate::gate::{self, Decision};
+use crate::gate::Decision;
 use crate::http1::target::Scheme;
 use crate::metrics::{Limit, PoolEvent};
 use crate::refuse::Refusal;
@@ -30,7 +31,8 @@ pub struct Way {
 pub fn way(scheme: Scheme, destination: &Destination, decision: &Decision) -> Way {
     let tls = scheme == Scheme::Https;
     let parent = decision.parent.as_ref();
-    let to_parent = !tls && parent.is_some();
+    // A URL can only name the origin, and where we resolve the connection leads to what we checked.
+    let to_parent = !tls && parent.is_some_and(|group| !group.resolve_locally);
     // A connection to an HTTP parent takes requests for any origin; one through SOCKS leads to one.
     let shared = to_parent
         && parent
@@ -90,9 +92,9 @@ pub async fn fresh(
     destination: &Destination,
     decision: &Decision,
     way: &Way,
+    grant: &Grant,
 ) -> Result<UpstreamConnection, Refusal> {
     flow.record.reused = false;
-    let grant = gate::grant(flow, destination, decision).await?;
     let upstream = flow.worker.shared.upstream.clone();
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;
@@ -100,13 +102,13 @@ pub async fn fresh(
     let (mut stream, address) = match &decision.parent {
         None => {
             let began = Instant::now();
-            let outcome = upstream::connect(&grant, &snapshot.upstream, deadline).await;
+            let outcome = upstream::connect(grant, &snapshot.upstream, deadline).await;
             let (stream, address) = outcome.map_err(|error| failed(flow, error))?;
             flow.record.phases.connect = Some(began.elapsed());
             (stream, address)
         }
         Some(group) if way.to_parent => {
-            let parent = upstream.connect_parent(&snapshot, group, &grant, deadline).await;
+            let parent = upstream.connect_parent(&snapshot, group, grant, deadline).await;
             let parent = parent.map_err(|error| failed(flow, error))?;
             note(flow, &parent.phases);
             silent(&parent.early)?;
@@ -118,7 +120,7 @@ pub async fn fresh(
         }
         Some(group) => {
             let via = snapshot.http.send_via.then_some(&*snapshot.http.via);
-            let tunnel = upstream.tunnel_through(&snapshot, group, &grant, via, deadline).await;
+            let tunnel = upstream.tunnel_through(&snapshot, group, grant, via, deadline).await;
             let tunnel = tunnel.map_err(|error| failed(flow, error))?;
             note(flow, &tunnel.phases);
             silent(&tunnel.early)?;

@@ -69,7 +69,15 @@ struct Plan {
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> Result<After, Refusal> {
-    let plan = plan(client, flow, &head)?;
+    let plan = match plan(client, flow, &head) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            // The connection may be kept, and what was refused must not stand there again.
+            client.consume(head.length);
+            client.spare.request_fields = head.fields;
+            return Err(refusal);
+        }
+    };
     let written = write_request(client, flow, &head, &plan);
     client.consume(head.length);
     client.spare.request_fields = head.fields;
@@ -149,6 +157,11 @@ async fn send(
     mut written: Written,
     snapshot: &Arc<Snapshot>,
 ) -> Result<(UpstreamConnection, Upload, ResponseHead), Refusal> {
+    // A kept connection to a parent says nothing of where this request goes.
+    let grant = match plan.decision.parent {
+        Some(_) => Some(gate::grant(flow, &plan.destination, &plan.decision).await?),
+        None => None,
+    };
     let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
     if let Some(mut upstream) = kept {
         let mut upload = upload(plan, &mut written, &upstream);
@@ -166,8 +179,12 @@ async fn send(
             }
         }
     }
+    let grant = match grant {
+        Some(grant) => grant,
+        None => gate::grant(flow, &plan.destination, &plan.decision).await?,
+    };
     let mut upstream =
-        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way).await?;
+        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await?;
     let mut upload = upload(plan, &mut written, &upstream);
     match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
         Ok(response) => Ok((upstream, upload, response)),
