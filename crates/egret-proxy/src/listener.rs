@@ -291,6 +291,44 @@ fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Lim
         keep_alive: false,
         target: "",
     };
+    let bytes = refusal.http1(&reply);
+    drop(flow);
+    let socket = TcpStream::from(socket);
     // The socket does not block and its buffer is empty: a short reply goes, or nobody is there.
-    let _ = TcpStream::from(socket).write_all(&refusal.http1(&reply));
+    if (&socket).write_all(&bytes).is_ok() {
+        part(worker, socket);
+    }
+}
+
+/// Connections over a limit that each worker keeps for a moment, so that their clients can read why.
+const PARTING: usize = 256;
+
+/// Closes a connection whose client may still be sending its request: closing with unread bytes would
+/// reset it and take the reply away (RFC 9112 section 9.6).
+fn part(worker: &Arc<Worker>, socket: TcpStream) {
+    use tokio::io::AsyncReadExt as _;
+
+    const TIME: Duration = Duration::from_secs(1);
+    const READS: usize = 64;
+    let worker = worker.clone();
+    if worker.parting.fetch_add(1, Ordering::Relaxed) >= PARTING {
+        worker.parting.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
+    tokio::spawn(async move {
+        // Either fails only where the client is gone.
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        if let Ok(mut socket) = tokio::net::TcpStream::from_std(socket) {
+            let mut sink = [0; 1024];
+            let swallow = async {
+                for _ in 0..READS {
+                    if !matches!(socket.read(&mut sink).await, Ok(1..)) {
+                        break;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(TIME, swallow).await;
+        }
+        worker.parting.fetch_sub(1, Ordering::Relaxed);
+    });
 }

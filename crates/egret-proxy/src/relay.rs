@@ -203,11 +203,12 @@ pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, ear
     client.deadline.set(watch.next());
     let control = client.control.clone();
     let (mut up_done, mut down_done) = (false, false);
-    let mut registered = false;
+    // A signal uses the registration up.
+    let mut seen = None;
     let ended = poll_fn(|context| {
-        if !registered {
+        if seen != Some(control.signals()) {
             control.register(context);
-            registered = true;
+            seen = Some(control.signals());
         }
         if control.signals() != 0
             && let Some(refusal) = signalled(&control, flow)

@@ -56,6 +56,8 @@ pub struct Worker {
     pub registry: Arc<Registry>,
     /// How many client connections this worker serves; what accepting balances by.
     pub load: Arc<AtomicUsize>,
+    /// Connections over a limit that have been answered and not yet closed.
+    pub parting: AtomicUsize,
     ids: Mutex<FlowIds>,
     seed: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Worker {
             log,
             registry: Arc::default(),
             load: Arc::default(),
+            parting: AtomicUsize::new(0),
             ids: Mutex::new(ids),
             seed: AtomicU64::new(rand::random()),
         }

@@ -47,7 +47,9 @@ impl Read for Connection {
         let result = self.stream.read(buffer);
         let mut received = self.received.lock().unwrap();
         match &result {
-            Ok(0) => received.ended = Ended::Eof,
+            // What is read after a reset is the end as well; the reset is what counts.
+            Ok(0) if received.ended == Ended::Open => received.ended = Ended::Eof,
+            Ok(0) => {}
             Ok(n) => received.bytes.extend_from_slice(&buffer[..*n]),
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
             Err(_) => received.ended = Ended::Reset,

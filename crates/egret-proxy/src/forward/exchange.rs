@@ -50,13 +50,15 @@ pub struct Upload {
     pub refused: Option<io::Error>,
     /// The client did not send the rest of it.
     pub broken: bool,
+    /// The client has ended its direction, behind a whole request.
+    client_ended: bool,
 }
 
 impl Upload {
     /// An upload.
     #[must_use]
     pub fn new(pump: Pump) -> Self {
-        Self { pump, refused: None, broken: false }
+        Self { pump, refused: None, broken: false, client_ended: false }
     }
 
     /// Everything was sent.
@@ -126,6 +128,10 @@ pub async fn head(
                 client.deadline.set_after(snapshot.timeouts.response);
             }
         }
+        if let Some(error) = poll_gone(context, client, upload) {
+            let detail = format!("while waiting for the response: {error}");
+            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, detail)));
+        }
         loop {
             if reader.worth_parsing(buffer::filled(&upstream.input), &limits) {
                 let fields = std::mem::take(&mut client.spare.response_fields);
@@ -189,6 +195,27 @@ fn poll_upload(
             Err(Failed::new(error.request_reason(), error.describe()))
         }
     }
+}
+
+/// Notices that the client is gone while nothing is expected of it. The end of its direction does not
+/// say so: it may wait for the response with a half-closed connection. Requests that it sends ahead
+/// are read and kept until their turn comes.
+fn poll_gone(context: &mut Context<'_>, client: &mut Client, upload: &mut Upload) -> Option<io::Error> {
+    if !upload.is_done() {
+        return None;
+    }
+    while !upload.client_ended {
+        match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+            Poll::Pending => break,
+            Poll::Ready(Ok(count)) => upload.client_ended = count == 0,
+            Poll::Ready(Err(error)) => match error.kind() {
+                // The buffer is full, or TLS was ended without its good-bye.
+                io::ErrorKind::OutOfMemory | io::ErrorKind::UnexpectedEof => upload.client_ended = true,
+                _ => return Some(error),
+            },
+        }
+    }
+    None
 }
 
 fn count(client: &Client, stalled: Stalled) {
@@ -256,6 +283,9 @@ pub async fn transfer(
         if !upload.is_over() {
             // What becomes of the upload does not change the response any more.
             let _ = poll_upload(context, client, upstream, upload);
+        }
+        if let Some(error) = poll_gone(context, client, upload) {
+            return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
         }
         match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),

@@ -19,7 +19,7 @@ use crate::gate::{self, Decision};
 use crate::http1::fields::{FieldName, list};
 use crate::http1::response::Asked;
 use crate::http1::target::{Scheme, Target};
-use crate::http1::{BodyLength, HeadLimits, RequestHead, ResponseHead};
+use crate::http1::{BodyLength, HeadLimits, ParseError, RequestHead, ResponseHead};
 use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
 use crate::relay;
@@ -59,7 +59,8 @@ struct Plan {
     version: Protocol,
     body: BodyLength,
     keep_alive: bool,
-    upgrade: bool,
+    /// The one protocol that the client wants to switch to.
+    upgrade: Option<Box<[u8]>>,
     limits: HeadLimits,
 }
 
@@ -131,7 +132,7 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
         version: head.version,
         body: head.body,
         keep_alive: head.keep_alive,
-        upgrade: head.upgrade,
+        upgrade: head.value(FieldName::Upgrade, input).filter(|_| head.upgrade).map(Box::from),
         authenticates: head.value(FieldName::Authorization, input).is_some_and(is_connection_scheme),
         limits: head_limits(&flow.snapshot.limits),
     })
@@ -288,8 +289,14 @@ async fn switch(
     response: ResponseHead,
     snapshot: &Arc<Snapshot>,
 ) -> Result<Delivered, Refusal> {
-    if !plan.upgrade {
-        return Err(Refusal::new(Reason::MalformedResponse, "a 101 that nobody asked for"));
+    let input = crate::buffer::filled(&upstream.input);
+    let mut offers = response.fields.iter().filter(|field| field.name == FieldName::Upgrade);
+    let agreed = match (&plan.upgrade, offers.next(), offers.next()) {
+        (Some(asked), Some(offer), None) => offer.value(input).eq_ignore_ascii_case(asked),
+        _ => false,
+    };
+    if !agreed {
+        return Err(Refusal::new(Reason::MalformedResponse, ParseError::UpgradeResponse.describe()));
     }
     let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
     let head = write_response(client, plan, upstream, &response, delivery, snapshot);

@@ -142,17 +142,14 @@ fn a_body_that_stalls_is_cut_off() {
     assert_eq!(egret.exactly(1)[0].reason(), "transfer-stalled");
 }
 
+/// An origin may stream events, or think; the floor is for clients.
 #[test]
-fn a_body_slower_than_the_floor_is_cut_off() {
+fn an_origin_may_be_slower_than_the_floor() {
     let egret = configured("limits: {bodyRateFloor: 1000, bodyRateWindow: 1s}\n");
     let origin = HttpOrigin::start();
-    let mut client = egret.connect();
-    client.send(get(origin.address(), "/slow/100/100")); // 100 bytes a second, for 10 seconds
-    let (_, ended) = client.read_to_end(Duration::from_secs(15));
-    assert_ne!(ended, Ended::Open);
-    let record = &egret.exactly(1)[0];
-    assert_eq!(record.reason(), "transfer-stalled");
-    assert!(record.bytes_down() < 1000);
+    let answer = egret.connect().exchange(get(origin.address(), "/slow/30/100")); // 100 bytes a second
+    assert!(answer.complete);
+    assert_eq!(egret.exactly(1)[0].reason(), "");
 }
 
 #[test]
