@@ -45,8 +45,9 @@ enum Failure {
 }
 
 impl Direction {
-    fn new(waiting: Option<Buffer>) -> Self {
-        let bytes = buffer::filled(&waiting).len() as u64;
+    /// Of what waits already, the first `own` bytes are the proxy's and not counted.
+    fn new(waiting: Option<Buffer>, own: usize) -> Self {
+        let bytes = buffer::filled(&waiting).len().saturating_sub(own) as u64;
         Self { waiting, bytes, ..Self::default() }
     }
 
@@ -158,7 +159,8 @@ impl Watch {
         let now = Instant::now();
         let mut next = now + TICK;
         if !self.idle.is_zero() {
-            next = next.min(self.moved_at + self.idle).max(now + Duration::from_millis(10));
+            // Movement is noticed only here, so the limit strikes at most an eighth too late.
+            next = next.min(now + (self.idle / 8).max(Duration::from_millis(10)));
         }
         [self.ends, self.interim].into_iter().flatten().fold(next, Instant::min)
     }
@@ -191,14 +193,20 @@ impl Watch {
     }
 }
 
-/// Relays until both directions are finished, or the tunnel is ended. `early` was read from the
-/// upstream already.
-pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, early: Option<Buffer>) -> After {
+/// Relays until both directions are finished, or the tunnel is ended. `early` goes to the client
+/// first: `own` bytes of the proxy's, and what was read from the upstream already.
+pub async fn run(
+    client: &mut Client,
+    flow: &mut Flow,
+    mut upstream: Stream,
+    early: Option<Buffer>,
+    own: usize,
+) -> After {
     flow.record.treatment = Treatment::Tunnel;
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();
-    let mut up = Direction::new(client.input.take());
-    let mut down = Direction::new(early);
+    let mut up = Direction::new(client.input.take(), 0);
+    let mut down = Direction::new(early, own);
     let mut watch = Watch::new(&snapshot);
     client.deadline.set(watch.next());
     let control = client.control.clone();
@@ -257,7 +265,7 @@ pub async fn run(client: &mut Client, flow: &mut Flow, mut upstream: Stream, ear
 
 /// Relays after a 101, with what the upstream has said behind it.
 pub async fn after_upgrade(client: &mut Client, flow: &mut Flow, upstream: UpstreamConnection) -> After {
-    run(client, flow, upstream.stream, upstream.input).await
+    run(client, flow, upstream.stream, upstream.input, 0).await
 }
 
 fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refusal> {

@@ -1,6 +1,7 @@
 //! CONNECT: a connection to the destination, and then bytes.
 
 use egret_core::destination::Destination;
+use egret_core::record::Treatment;
 use tokio::time::Instant;
 
 use crate::buffer::Buffer;
@@ -24,6 +25,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// The refusal.
 pub async fn open(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
     flow.destination = Some(destination.clone());
+    flow.record.treatment = Treatment::Tunnel;
     let decision = gate::decide(flow, destination)?;
     let grant = gate::grant(flow, destination, &decision).await?;
     let snapshot = flow.snapshot.clone();
@@ -64,7 +66,5 @@ pub async fn serve_http1(
     if let Some(early) = early {
         opening = Buffer::from_bytes(&[ESTABLISHED, early.filled()].concat());
     }
-    let after = relay::run(client, flow, upstream, Some(opening)).await;
-    flow.record.bytes_down = flow.record.bytes_down.saturating_sub(ESTABLISHED.len() as u64);
-    Ok(after)
+    Ok(relay::run(client, flow, upstream, Some(opening), ESTABLISHED.len()).await)
 }

@@ -53,6 +53,12 @@ fn certificate(error: &CertificateError) -> String {
             "its certificate is signed by a CA that is not trusted here, or by itself, or an intermediate certificate is missing"
                 .to_owned()
         }
+        CertificateError::Other(other)
+            if other.0.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "its certificate is a CA's (CA:TRUE) and not a server's; a self-signed certificate made for a server is usually of this kind"
+                .to_owned()
+        }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
         CertificateError::BadSignature => "its certificate has a signature that does not fit".to_owned(),
         other => format!("its certificate is not acceptable: {other}"),

@@ -3,6 +3,7 @@
 mod banner;
 mod check;
 mod cli;
+mod diagnostics;
 mod machine;
 mod otlp;
 mod proxy;

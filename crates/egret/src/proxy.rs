@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use egret_config::{Compiled, Loaded, LogFormat, LogSettings, TracingSettings};
+use egret_config::{Compiled, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{HttpSettings, Snapshot};
 use egret_proxy::access_log::AccessLog;
@@ -18,6 +18,7 @@ use egret_proxy::worker::{RecordSink, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::diagnostics::Diagnostics;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::{banner, machine, reload};
 
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     /// The access log.
     pub log: Arc<AccessLog>,
+    /// The diagnostic log.
+    pub diagnostics: Diagnostics,
     /// The name in `Via` where none is configured.
     pub instance: Arc<str>,
     /// Every address that the proxy itself listens on.
@@ -52,6 +55,7 @@ pub(crate) struct Fixed {
     workers: usize,
     admin: Option<SocketAddr>,
     tracing: Option<TracingSettings>,
+    log_format: LogFormat,
 }
 
 impl Fixed {
@@ -63,6 +67,7 @@ impl Fixed {
             workers: compiled.process.workers,
             admin: compiled.admin,
             tracing: compiled.tracing.clone(),
+            log_format: compiled.log.format,
         }
     }
 }
@@ -77,12 +82,12 @@ pub(crate) fn run(args: ProxyArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    start_diagnostics(&loaded.compiled.log);
+    let diagnostics = Diagnostics::start(&loaded.compiled.log);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail("the runtime cannot be started", &error.to_string()),
     };
-    match runtime.block_on(serve(args, loaded)) {
+    match runtime.block_on(serve(args, loaded, diagnostics)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { what, why }) => fail(&what, &why),
     }
@@ -103,19 +108,7 @@ fn fail(what: &str, why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start_diagnostics(log: &LogSettings) {
-    use tracing_subscriber::EnvFilter;
-    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| log.level.as_str().to_owned());
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(log.level.as_str()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only when diagnostics were started already, which nobody else does.
-    let _ = match log.format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder.with_target(false).try_init(),
-    };
-}
-
-async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
+async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Result<(), Failure> {
     let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
     let fixed = Fixed::of(&compiled);
@@ -146,7 +139,7 @@ async fn serve(args: ProxyArgs, loaded: Loaded) -> Result<(), Failure> {
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
-    let app = Arc::new(App { args, server, metrics, log, instance, bound: own, fixed });
+    let app = Arc::new(App { args, server, metrics, log, diagnostics, instance, bound: own, fixed });
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
@@ -220,8 +213,9 @@ fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Fai
 
 fn bind_admin(args: &ProxyArgs, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = address else { return Ok(None) };
-    match TcpListener::bind(address) {
-        Ok(listener) => Ok(Some(listener)),
+    // The port is shared for a moment when one instance takes over from another.
+    match listener::bind(address, 1) {
+        Ok(bound) => Ok(bound.sockets.into_iter().next()),
         // Nobody asked for this port: a second proxy on a laptop works without it.
         Err(error) if args.admin.is_none() && args.config.is_none() => {
             tracing::warn!(%address, %error, "metrics and health are off; choose another address with --admin");
@@ -236,8 +230,8 @@ fn bind_admin(args: &ProxyArgs, address: Option<SocketAddr>) -> Result<Option<Tc
 fn build_info() -> BuildInfo {
     BuildInfo {
         version: env!("CARGO_PKG_VERSION"),
-        revision: option_env!("EGRET_REVISION").unwrap_or(""),
-        rustc: option_env!("EGRET_RUSTC").unwrap_or(""),
+        revision: env!("EGRET_REVISION"),
+        rustc: env!("EGRET_RUSTC"),
     }
 }
 

@@ -69,7 +69,11 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
             for problem in &problems {
                 tracing::error!("configuration: {}", problem.one_line());
             }
-            refused(app, cause, &format!("{} errors", problems.len()));
+            let why = match problems.len() {
+                1 => "it has an error".to_owned(),
+                count => format!("it has {count} errors"),
+            };
+            refused(app, cause, &why);
             return Watcher::new(watcher.files);
         }
     };
@@ -77,7 +81,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let files = Watcher::new(loaded.files);
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
-            "listeners, admin, workers and tracing change with a restart; the rest is in force now"
+            "listeners, admin, workers, tracing and log.format change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
@@ -88,6 +92,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
     }
+    app.diagnostics.set_level(compiled.log.level);
     app.metrics.config_reloaded(generation);
     tracing::info!(generation, cause, "the configuration was reloaded");
     files

@@ -70,6 +70,7 @@ struct Plan {
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> Result<After, Refusal> {
+    flow.record.treatment = Treatment::Forward;
     let plan = match plan(client, flow, &head) {
         Ok(plan) => plan,
         Err(refusal) => {
@@ -82,7 +83,6 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> R
     let written = write_request(client, flow, &head, &plan);
     client.consume(head.length);
     client.spare.request_fields = head.fields;
-    flow.record.treatment = Treatment::Forward;
 
     let snapshot = flow.snapshot.clone();
     let (mut upstream, mut upload, response) = send(client, flow, &plan, written, &snapshot).await?;

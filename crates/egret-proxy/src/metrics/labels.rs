@@ -150,8 +150,6 @@ label! {
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.
         Descriptors = "descriptors",
-        /// A buffer of bounded size was full.
-        Buffer = "buffer",
     }
 }
 
