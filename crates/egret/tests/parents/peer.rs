@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use egret_testkit::wait::{PATIENCE, wait_until};
 
 /// A running proxy; dropped, it is stopped.
-pub struct Peer {
+pub(crate) struct Peer {
     child: Child,
     address: SocketAddr,
     _directory: tempfile::TempDir,
@@ -16,7 +16,7 @@ pub struct Peer {
 
 impl Peer {
     /// tinyproxy, with a line more in its configuration.
-    pub fn tinyproxy(line: &str) -> Self {
+    pub(crate) fn tinyproxy(line: &str) -> Self {
         Self::start(|port, directory| {
             let file = directory.join("tinyproxy.conf");
             let mut config = std::fs::File::create(&file).unwrap();
@@ -32,7 +32,7 @@ impl Peer {
     }
 
     /// Squid without a cache, which lets tunnels go to any port.
-    pub fn squid() -> Self {
+    pub(crate) fn squid() -> Self {
         Self::start(|port, directory| {
             let file = directory.join("squid.conf");
             let at = directory.display();
@@ -55,7 +55,7 @@ impl Peer {
     }
 
     /// microsocks, with more arguments.
-    pub fn microsocks(arguments: &[&str]) -> Self {
+    pub(crate) fn microsocks(arguments: &[&str]) -> Self {
         Self::start(|port, _| {
             let mut command = Command::new("microsocks");
             command.args(["-i", "127.0.0.1", "-p", &port.to_string()]).args(arguments);
@@ -78,7 +78,7 @@ impl Peer {
     }
 
     /// Its URL, with `user:password@` or nothing.
-    pub fn url(&self, scheme: &str, credentials: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str, credentials: &str) -> String {
         format!("{scheme}://{credentials}{}", self.address)
     }
 }
