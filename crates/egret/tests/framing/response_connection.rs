@@ -1,8 +1,6 @@
 //! What an origin's answer does to its connection (RFC 9112 sections 9 and 11.1), and interim responses
 //! (RFC 9110 section 15.2).
 
-use std::time::Duration;
-
 use egret_testkit::scripted::{Step, send};
 use egret_testkit::{Egret, ScriptedOrigin};
 
