@@ -35,9 +35,16 @@ pub fn request(data: &[u8]) {
         panic!("what follows a head changes it");
     };
     assert_eq!(again.length, head.length);
+    if std::str::from_utf8(&alone[head.target_text.clone()]).is_err() {
+        return; // passed on as it is, but the other parser gives text
+    }
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut lenient = httparse::Request::new(&mut fields);
-    let status = lenient.parse(alone).expect("a lenient parser takes what the strict one does");
+    let status = match lenient.parse(alone) {
+        // A later minor version is served as 1.1 (RFC 9110 section 2.5); the other knows 0 and 1 alone.
+        Err(httparse::Error::Version) => return,
+        outcome => outcome.expect("a lenient parser takes what the strict one does"),
+    };
     assert_eq!(status, httparse::Status::Complete(head.length));
     assert_eq!(lenient.method.map(str::as_bytes), Some(&alone[head.method.clone()]));
     assert_eq!(lenient.path.map(str::as_bytes), Some(&alone[head.target_text.clone()]));
