@@ -78,6 +78,16 @@ struct Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        // Asked politely, Squid takes its shared memory away.
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        for _ in 0..40 {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -128,11 +138,12 @@ impl Proxy {
             let place = directory.display();
             let text = format!(
                 "http_port 127.0.0.1:{port}\n{rules}\nhttp_access allow all\ncache deny all\ncache_mem 1 MB\n\
-                 access_log none\ncache_log {place}/cache.log\npid_filename none\ncoredump_dir {place}\n\
+                 access_log none\ncache_log {place}/cache.log\npid_filename {place}/squid.pid\ncoredump_dir {place}\n\
                  shutdown_lifetime 0 seconds\nmax_filedescriptors 1024\nvisible_hostname squid.test\n"
             );
             std::fs::write(&file, text).unwrap();
-            vec!["-N".to_owned(), "-f".to_owned(), file.display().to_string()]
+            let name = format!("upstream{port}");
+            vec!["-N".to_owned(), "-n".to_owned(), name, "-f".to_owned(), file.display().to_string()]
         })
         .await
     }

@@ -21,7 +21,11 @@ function get(path, headers) {
 function tunnel(authority) {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: proxy.hostname, port: proxy.port, method: "CONNECT", path: authority, headers: { host: authority } });
-    request.on("connect", (response, socket) => (response.statusCode === 200 ? resolve(socket) : reject(new Error(response.statusMessage))));
+    request.on("connect", (response, socket) => {
+      if (response.statusCode === 200) return resolve(socket);
+      socket.destroy(); // the proxy would keep it for another request
+      reject(new Error(response.statusMessage));
+    });
     request.on("error", reject);
     request.end();
   });
