@@ -162,3 +162,23 @@ pub fn authority(data: &[u8]) {
 pub fn config(data: &[u8]) {
     egret_config::fuzz_check(data);
 }
+
+/// The messages of SOCKS: what is complete stays so whatever follows, and nothing before its end is.
+pub fn socks(data: &[u8]) {
+    use egret_proxy::inlet::socks::wire::{Read, methods, password, request4, request5};
+    fn check<T: PartialEq + std::fmt::Debug>(read: impl Fn(&[u8]) -> Read<T>, data: &[u8]) {
+        let Ok(Some((value, length))) = read(data) else { return };
+        assert!(length <= data.len());
+        assert_eq!(read(&data[..length]), Ok(Some((value, length))), "what follows changes nothing");
+        for cut in cuts(data).filter(|cut| *cut < length) {
+            assert_eq!(read(&data[..cut]), Ok(None), "a part of a good message is unfinished");
+        }
+    }
+    check(methods, data);
+    check(password, data);
+    check(request5, data);
+    check(request4, data);
+    if let Some((_, length)) = egret_proxy::inlet::socks::wire::datagram(data) {
+        assert!(length <= data.len());
+    }
+}

@@ -83,6 +83,7 @@ impl Config {
             limits: (&file.limits).into(),
             timeouts: (&file.timeouts).into(),
             http: (&file.http).into(),
+            socks: (&file.socks).into(),
             upstream: compiler.upstream(),
             dns: compiler.dns(),
             access_log: compiler.access_log(),

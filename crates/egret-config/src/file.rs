@@ -6,6 +6,7 @@ mod guard;
 mod http;
 mod limits;
 mod logs;
+mod socks;
 mod timeouts;
 mod upstream;
 
@@ -18,6 +19,7 @@ pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use limits::Limits;
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
+pub use socks::Socks;
 pub use timeouts::Timeouts;
 pub use upstream::{Dns, Family, Pool, Upstream};
 
@@ -28,7 +30,7 @@ use crate::values::{Address, AddressOrOff, Time};
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "Egret configuration")]
 pub struct ConfigFile {
-    /// Addresses that clients connect to. HTTP forward requests and CONNECT are served on each of them.
+    /// Addresses that clients connect to. HTTP forward requests, CONNECT and SOCKS are served on each of them.
     /// A change takes a restart.
     #[schemars(length(min = 1), example = serde_json::json!([{"address": "0.0.0.0:8888"}, {"address": "[::1]:8888"}]))]
     pub listeners: Vec<Listener>,
@@ -49,6 +51,8 @@ pub struct ConfigFile {
     pub timeouts: Timeouts,
     /// Details of HTTP: which header fields are added.
     pub http: Http,
+    /// SOCKS from clients. Versions 5, 4 and 4a are served on the same ports as HTTP.
+    pub socks: Socks,
     /// Connections to origins and parents.
     pub upstream: Upstream,
     /// The resolver. Egret asks name servers itself, and keeps answers as long as they are valid.
@@ -82,6 +86,7 @@ impl Default for ConfigFile {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             http: Http::default(),
+            socks: Socks::default(),
             upstream: Upstream::default(),
             dns: Dns::default(),
             guard: Guard::default(),

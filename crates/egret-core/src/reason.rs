@@ -132,6 +132,12 @@ reasons! {
     AuthenticationRequired = "authentication-required", 407, Policy, "http_request_denied",
         "The proxy wants credentials and the request carries none that are valid.",
         "Add user and password to the proxy's URL.";
+    UdpNotAllowed = "udp-not-allowed", 403, Policy, "http_request_denied",
+        "The client asked for datagrams (SOCKS5 UDP ASSOCIATE), and `socks.udp` is off.",
+        "Use TCP, or ask whoever runs the proxy whether datagrams can be switched on.";
+    ParentWithoutUdp = "parent-without-udp", 502, Policy, "http_request_denied",
+        "The destination is reached through a parent proxy, and parents carry no datagrams.",
+        "Use TCP, or have the destination excepted from the parent (`noProxy`).";
     PolicyChanged = "policy-changed", 403, Policy, "http_request_denied",
         "The configuration changed and no longer allows this flow.",
         "Ask whoever runs the proxy what changed.";
@@ -207,6 +213,9 @@ reasons! {
     TooManyConnectionsClient = "too-many-connections-from-client", 503, Egret, "connection_limit_reached",
         "This client holds as many connections as `limits.connectionsPerClient` allows.",
         "Close connections that are not used, or raise the limit.";
+    TooManyUdpAssociations = "too-many-udp-associations", 503, Egret, "connection_limit_reached",
+        "The proxy serves as many UDP associations as `socks.udpAssociations` allows.",
+        "Try again; if it lasts, find the clients that hold them open, or raise the limit.";
     OutOfDescriptors = "out-of-descriptors", 503, Egret, "proxy_internal_error",
         "The process has no file descriptors left.",
         "Raise the limit of open files, or lower `limits.connections`.";

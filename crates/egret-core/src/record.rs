@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::flow_id::FlowId;
 use crate::reason::Reason;
 
-/// The version of HTTP on one side of a flow.
+/// The protocol on one side of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP/1.0.
@@ -16,6 +16,10 @@ pub enum Protocol {
     Http11,
     /// HTTP/2.
     Http2,
+    /// SOCKS4 or SOCKS4a.
+    Socks4,
+    /// SOCKS5.
+    Socks5,
 }
 
 impl Protocol {
@@ -26,6 +30,8 @@ impl Protocol {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
             Self::Http2 => "HTTP/2",
+            Self::Socks4 => "SOCKS4",
+            Self::Socks5 => "SOCKS5",
         }
     }
 }
@@ -132,8 +138,19 @@ pub enum MethodName {
 }
 
 impl MethodName {
-    const KNOWN: [&'static str; 9] =
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    const KNOWN: [&'static str; 11] = [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "CONNECT",
+        "OPTIONS",
+        "TRACE",
+        "PATCH",
+        "UDP",
+        "UDP-ASSOCIATE",
+    ];
 
     /// The name for a method (case matters, RFC 9110 section 9.1).
     #[must_use]

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Details of HTTP.
     pub http: HttpSettings,
+    /// SOCKS from clients.
+    pub socks: SocksSettings,
     /// Upstream connections.
     pub upstream: UpstreamSettings,
     /// The resolver.
@@ -33,6 +35,25 @@ pub struct Snapshot {
     pub access_log: AccessLogSettings,
     /// Shutting down.
     pub drain: DrainSettings,
+}
+
+/// SOCKS from clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocksSettings {
+    /// UDP ASSOCIATE is served.
+    pub udp: bool,
+    /// How long a destination is remembered after its last datagram.
+    pub udp_idle: Duration,
+    /// Destinations of one association at a time.
+    pub udp_destinations: usize,
+    /// Associations in all.
+    pub udp_associations: usize,
+}
+
+impl Default for SocksSettings {
+    fn default() -> Self {
+        Self { udp: false, udp_idle: Duration::from_secs(60), udp_destinations: 64, udp_associations: 1024 }
+    }
 }
 
 /// Bounds; each has a metric `egret_limit_hits_total{limit="…"}`.

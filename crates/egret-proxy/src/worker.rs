@@ -29,6 +29,8 @@ pub struct Shared {
     pub upstream: Arc<Upstream>,
     /// Counts client connections.
     pub connections: Connections,
+    /// UDP associations that are open.
+    pub udp_associations: Arc<AtomicUsize>,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.

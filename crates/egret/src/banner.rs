@@ -9,7 +9,7 @@ pub(crate) fn text(listeners: &[SocketAddr], admin: Option<SocketAddr>, loopback
     let mut out = format!("egret {} is ready.\n", env!("CARGO_PKG_VERSION"));
     // Writing to memory cannot fail.
     for address in listeners {
-        let _ = writeln!(out, "  proxy     http://{address}   (HTTP and CONNECT)");
+        let _ = writeln!(out, "  proxy     http://{address}   (HTTP, CONNECT and SOCKS)");
     }
     match admin {
         Some(admin) => {

@@ -133,6 +133,7 @@ async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Res
     let shared = Arc::new(Shared {
         upstream,
         connections: Default::default(),
+        udp_associations: Default::default(),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),

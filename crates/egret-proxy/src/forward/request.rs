@@ -110,6 +110,8 @@ pub fn via_version(version: Protocol) -> &'static str {
         Protocol::Http10 => "1.0",
         Protocol::Http11 => "1.1",
         Protocol::Http2 => "2",
+        // Not received over HTTP; no request of SOCKS is forwarded as one.
+        Protocol::Socks4 | Protocol::Socks5 => "1.1",
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod http1;
 pub mod http2;
+pub mod socks;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -41,8 +42,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
             refuse_unread(&mut client, &Refusal::new(Reason::TlsToPlainPort, "")).await;
         }
         Ok(First::Socks(version)) => {
-            let detail = format!("SOCKS version {version} is not served by this listener");
-            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
+            Box::pin(socks::serve(&mut client, version)).await;
         }
         Ok(First::Http1 | First::More) => http1::serve(&mut client, listener).await,
         Err(Some(refusal)) => refuse_unread(&mut client, &refusal).await,

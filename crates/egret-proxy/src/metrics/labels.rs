@@ -56,6 +56,10 @@ label! {
         Trace = "TRACE",
         /// PATCH.
         Patch = "PATCH",
+        /// Datagrams to one destination, asked for by SOCKS5.
+        Udp = "UDP",
+        /// The connection that datagrams are asked for with.
+        UdpAssociate = "UDP-ASSOCIATE",
         /// Any other method.
         Other = "OTHER",
         /// No method could be read.
@@ -146,6 +150,10 @@ label! {
         BodyRateFloor = "body_rate_floor",
         /// `limits.h2Streams`.
         H2Streams = "h2_streams",
+        /// `socks.udpAssociations`.
+        UdpAssociations = "udp_associations",
+        /// `socks.udpDestinations`.
+        UdpDestinations = "udp_destinations",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

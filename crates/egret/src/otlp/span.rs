@@ -170,6 +170,8 @@ fn network(record: &FlowRecord, out: &mut Vec<KeyValue>) {
             Protocol::Http10 => "1.0",
             Protocol::Http11 => "1.1",
             Protocol::Http2 => "2",
+            Protocol::Socks4 => "4",
+            Protocol::Socks5 => "5",
         };
         out.push(KeyValue::new("network.protocol.version", version));
     }

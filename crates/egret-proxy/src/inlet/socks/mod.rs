@@ -1,0 +1,195 @@
+//! SOCKS5 (RFC 1928), SOCKS4 and SOCKS4a, on the same port as HTTP: the same gate, guard, routes, record
+//! and reasons.
+
+mod reply;
+mod udp;
+pub mod wire;
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use egret_core::destination::Destination;
+use egret_core::reason::Reason;
+use egret_core::record::{MethodName, Protocol};
+use tokio::time::Duration;
+
+use crate::buffer::{self, Buffer};
+use crate::client::Client;
+use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::flow::Flow;
+use crate::forward::After;
+use crate::refuse::Refusal;
+use crate::relay;
+use crate::tunnel;
+
+use reply::Version;
+use wire::{Command, Read, Request, SocksError};
+
+/// Serves a connection that began with this version number.
+pub async fn serve(client: &mut Client, version: u8) {
+    let (version, protocol) = match version {
+        4 => (Version::Four, Protocol::Socks4),
+        _ => (Version::Five, Protocol::Socks5),
+    };
+    let request = match negotiate(client, version).await {
+        Ok(request) => request,
+        Err(Stop::Gone) => return,
+        Err(Stop::Refused { refusal, said }) => {
+            let flow = Flow::begin(&client.worker, &client.identity, protocol);
+            let bytes = said.unwrap_or_else(|| version.refusal(refusal.reason));
+            refuse(client, flow, &refusal, &bytes).await;
+            return;
+        }
+    };
+    let mut flow = Flow::begin(&client.worker, &client.identity, protocol);
+    flow.record.target = text(&request.destination);
+    let outcome = match request.command {
+        Command::Connect => {
+            flow.record.method = MethodName::new("CONNECT");
+            connect(client, &mut flow, &request.destination, version).await
+        }
+        Command::UdpAssociate => {
+            flow.record.method = MethodName::new("UDP-ASSOCIATE");
+            udp::serve(client, &mut flow, &request.destination).await
+        }
+        Command::Bind => {
+            flow.record.method = MethodName::new("BIND");
+            let detail = "SOCKS BIND is not served: nothing connects to clients through this proxy";
+            Err(Refusal::new(Reason::MethodUnsupported, detail))
+        }
+    };
+    match outcome {
+        Ok(After::Reset) => client.reset(),
+        Ok(_) => {}
+        Err(refusal) => {
+            let bytes = match (request.command, refusal.reason) {
+                (Command::Bind, _) => version.unsupported(),
+                (_, reason) => version.refusal(reason),
+            };
+            refuse(client, flow, &refusal, &bytes).await;
+        }
+    }
+}
+
+/// As it is recorded: `host:port`, IPv6 in brackets.
+fn text(destination: &Destination) -> String {
+    destination.to_string()
+}
+
+async fn connect(
+    client: &mut Client,
+    flow: &mut Flow,
+    destination: &Destination,
+    version: Version,
+) -> Result<After, Refusal> {
+    let (upstream, early) = tunnel::open(flow, destination).await?;
+    flow.record.status = 200;
+    flow.first_byte();
+    // Through a parent the address is the connection's to the parent, which says nothing to clients.
+    let bound = match flow.record.parent {
+        None => upstream.tcp_beneath().and_then(|tcp| tcp.local_addr().ok()),
+        Some(_) => None,
+    };
+    let mut opening = version.success(bound);
+    let own = opening.len();
+    if let Some(early) = early {
+        opening.extend_from_slice(early.filled());
+    }
+    Ok(relay::run(client, flow, upstream, Some(Buffer::from_bytes(&opening)), own).await)
+}
+
+/// Why a negotiation ended without a request.
+enum Stop {
+    /// The client left before it asked for anything.
+    Gone,
+    /// Refused; `said` is what the client is told where it is not the reply to a request.
+    Refused { refusal: Refusal, said: Option<Vec<u8>> },
+}
+
+impl Stop {
+    fn refused(refusal: Refusal) -> Self {
+        Self::Refused { refusal, said: None }
+    }
+}
+
+async fn negotiate(client: &mut Client, version: Version) -> Result<Request, Stop> {
+    let head = client.worker.snapshot.load().timeouts.head;
+    client.deadline.set_after(head);
+    if version == Version::Four {
+        return read(client, wire::request4, head).await;
+    }
+    let methods = read(client, wire::methods, head).await?;
+    if methods.none {
+        say(client, &[5, 0], head).await?;
+    } else if methods.password {
+        // Nobody has to prove anything here, and a client that can only do it this way may.
+        say(client, &[5, 2], head).await?;
+        client.deadline.set_after(head);
+        read(client, wire::password, head).await?;
+        say(client, &[1, 0], head).await?;
+    } else {
+        let detail =
+            "the client offers neither \"no authentication\" nor user and password (RFC 1928 section 3)";
+        let refusal = Refusal::new(Reason::AuthenticationRequired, detail);
+        return Err(Stop::Refused { refusal, said: Some(vec![5, 0xff]) });
+    }
+    client.deadline.set_after(head);
+    read(client, wire::request5, head).await
+}
+
+async fn say(client: &mut Client, bytes: &[u8], limit: Duration) -> Result<(), Stop> {
+    client.write_all(bytes, limit).await.map_err(|_| Stop::Gone)
+}
+
+/// Reads one message of the negotiation and takes it off the input.
+async fn read<T>(client: &mut Client, parse: impl Fn(&[u8]) -> Read<T>, limit: Duration) -> Result<T, Stop> {
+    poll_fn(|context| {
+        loop {
+            match parse(client.filled()) {
+                Ok(Some((value, length))) => {
+                    client.consume(length);
+                    return Poll::Ready(Ok(value));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(malformed(error))),
+            }
+            match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(malformed(SocksError::Truncated))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Gone)),
+                Poll::Pending => break,
+            }
+        }
+        client.control.register(context);
+        if client.control.has(CLOSE | CLOSE_IDLE) {
+            let refusal = Refusal::new(Reason::Draining, "before the request was complete");
+            return Poll::Ready(Err(Stop::refused(refusal)));
+        }
+        if client.deadline.poll(context).is_ready() {
+            let detail = format!("the SOCKS request was not complete within {limit:?}");
+            return Poll::Ready(Err(Stop::refused(Refusal::new(Reason::RequestTimeout, detail))));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn malformed(error: SocksError) -> Stop {
+    let refusal = Refusal::new(Reason::MalformedRequest, format!("SOCKS: {error}"));
+    let said = match error {
+        SocksError::Command(_) => Some(Version::Five.unsupported()),
+        SocksError::AddressType(_) => Some(wire::reply5(reply::ADDRESS_TYPE, None)),
+        _ => None,
+    };
+    Stop::Refused { refusal, said }
+}
+
+async fn refuse(client: &mut Client, mut flow: Flow, refusal: &Refusal, bytes: &[u8]) {
+    flow.refused(refusal);
+    let limit = flow.snapshot.timeouts.head;
+    let written = client.write_all(bytes, limit).await;
+    drop(flow);
+    if written.is_ok() {
+        client.linger().await;
+    }
+}
