@@ -1,8 +1,10 @@
-//! TLS towards upstreams: whom to trust ([`roots`]), the client configurations that follow from it
-//! ([`client`]), and what to tell people when a handshake fails ([`explain`]).
+//! TLS: whom to trust as an upstream ([`roots`]), the client configurations that follow from it ([`client`]),
+//! what to tell people when a handshake fails ([`explain`]), and the files that certificates and keys are in
+//! ([`files`]).
 //!
 //! There is no way to switch verification off (invariant 7).
 
 pub mod client;
 pub mod explain;
+pub mod files;
 pub mod roots;
