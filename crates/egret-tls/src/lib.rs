@@ -4,7 +4,11 @@
 //!
 //! There is no way to switch verification off (invariant 7).
 
+pub mod authority;
 pub mod client;
 pub mod explain;
 pub mod files;
+pub mod inspect;
+mod printable;
 pub mod roots;
+pub mod verify;
