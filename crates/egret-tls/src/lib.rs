@@ -1,10 +1,11 @@
 //! TLS: whom to trust as an upstream ([`roots`]), the client configurations that follow from it ([`client`]),
-//! what to tell people when a handshake fails ([`explain`]), and the files that certificates and keys are in
-//! ([`files`]).
+//! what to tell people when a handshake fails ([`explain`]); the files that certificates and keys are in
+//! ([`files`]), making them ([`authority`], [`bundle`]), and looking at them ([`inspect`], [`verify`]).
 //!
 //! There is no way to switch verification off (invariant 7).
 
 pub mod authority;
+pub mod bundle;
 pub mod client;
 pub mod explain;
 pub mod files;

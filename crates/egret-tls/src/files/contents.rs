@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::{FileProblem, Password, key, pem, pkcs12};
+use super::{FileProblem, Password, key, pem, pkcs12_read};
 
 /// How the bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,8 +181,8 @@ fn is_short_sequence(bytes: &[u8]) -> bool {
 /// DER says nowhere what it is: the parsers are asked in turn. Their structures differ enough that no two
 /// take the same bytes.
 fn binary(bytes: &[u8], password: Option<&Password>) -> Result<Contents, FileProblem> {
-    if pkcs12::looks_like(bytes) {
-        return Ok(Contents { format: Format::Pkcs12, items: pkcs12::items(bytes, password)? });
+    if pkcs12_read::looks_like(bytes) {
+        return Ok(Contents { format: Format::Pkcs12, items: pkcs12_read::items(bytes, password)? });
     }
     let whole = |rest: &[u8]| rest.is_empty();
     let owned = || bytes.to_vec();

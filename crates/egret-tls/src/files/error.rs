@@ -38,6 +38,17 @@ pub enum FileProblem {
         /// Why, in the system's words.
         detail: String,
     },
+    /// It is there already, and is not replaced without being told to.
+    #[error("it is there already, and a key that is lost cannot be made again")]
+    Exists,
+    /// The operating system does not let it be written.
+    #[error("it cannot be written: {detail}")]
+    Unwritable {
+        /// Why, for programs.
+        kind: std::io::ErrorKind,
+        /// Why, in the system's words.
+        detail: String,
+    },
     /// It is larger than such a file can be.
     #[error("it is larger than {limit} bytes, the limit {name}")]
     TooLarge {
@@ -177,6 +188,8 @@ impl FileProblem {
                 "let the user that runs Egret read it (chown, or a group and mode 0640)"
             }
             Self::Unreadable { .. } => "check that it is a file",
+            Self::Exists => "choose another place, or replace it with --force",
+            Self::Unwritable { .. } => "check the directory, its owner and the space that is left",
             Self::TooLarge { .. } | Self::TooMany { .. } => "check that it is the file you mean",
             Self::Empty => "check what was to write it; it may have failed half-way",
             Self::Unrecognised { .. } => {

@@ -7,13 +7,15 @@
 
 mod chain;
 mod contents;
+mod encode;
 mod error;
 mod key;
 mod password;
 mod pem;
-mod pkcs12;
+mod pkcs12_read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -23,9 +25,11 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use zeroize::Zeroizing;
 
 pub use contents::{Contents, Format, Item, ItemKind};
+pub use encode::{certificate_pem, chain_pem, combined_pem, key_pem, pkcs12, pkcs12_truststore};
 pub use error::{FileError, FileProblem};
 pub use key::public_key;
 pub use password::Password;
+pub use write::{Access, Existing, NewFile, write_all};
 
 /// How large a file may be. Each limit strikes with its name in the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

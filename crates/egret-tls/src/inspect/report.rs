@@ -215,7 +215,7 @@ impl Report {
         for item in &contents.items {
             let ItemKind::Certificate(der) = &item.kind else { continue };
             match X509Certificate::from_der(der) {
-                Ok((rest, _)) if rest.is_empty() => {
+                Ok(([], _)) => {
                     lines.push(item.line);
                     ders.push(der.clone());
                 }
