@@ -38,7 +38,10 @@ pub(super) fn check_order(chain: &[CertificateDer<'_>]) -> Result<(), FileProble
         if let Some(leaf) = only_leaf(&parsed).filter(|leaf| *leaf > 0) {
             return Err(FileProblem::WrongOrder { place: 1, found: leaf + 1 });
         }
-        return Err(FileProblem::Stray { index: place + 1, subject: parsed[place].subject().to_string() });
+        return Err(FileProblem::Stray {
+            index: place + 1,
+            subject: crate::printable::name(parsed[place].subject()),
+        });
     }
     Ok(())
 }
@@ -52,6 +55,27 @@ fn only_leaf(parsed: &[X509Certificate<'_>]) -> Option<usize> {
     };
     let mut leaves = (0..parsed.len()).filter(|index| issued_nothing(*index));
     leaves.next().filter(|_| leaves.next().is_none())
+}
+
+/// The place of the certificate that this key belongs to.
+pub(super) fn of_key(
+    certificates: &[CertificateDer<'_>],
+    key: &PrivateKeyDer<'_>,
+) -> Result<usize, FileProblem> {
+    let public = key::public_key(key)?;
+    for (index, der) in certificates.iter().enumerate() {
+        if parse(der, index)?.public_key().raw == public {
+            return Ok(index);
+        }
+    }
+    Err(FileProblem::ForeignKey)
+}
+
+/// The place of the certificate that issued none of the others. One alone is it in any case.
+pub(super) fn only_leaf_of(certificates: &[CertificateDer<'_>]) -> Result<usize, FileProblem> {
+    let parsed: Vec<X509Certificate<'_>> =
+        certificates.iter().enumerate().map(|(index, der)| parse(der, index)).collect::<Result<_, _>>()?;
+    only_leaf(&parsed).ok_or(FileProblem::SeveralLeaves)
 }
 
 /// Checks that the key belongs to the first certificate.
@@ -69,7 +93,10 @@ pub(super) fn check_key(
             };
         }
     }
-    let subject = chain.first().map_or(Ok(String::new()), |der| Ok(parse(der, 0)?.subject().to_string()))?;
+    let subject = match chain.first() {
+        Some(der) => crate::printable::name(parse(der, 0)?.subject()),
+        None => String::new(),
+    };
     Err(FileProblem::KeyMismatch { certificate: certificate.to_owned(), subject })
 }
 

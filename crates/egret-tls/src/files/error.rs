@@ -158,6 +158,12 @@ pub enum FileProblem {
         /// The certificate's subject.
         subject: String,
     },
+    /// The key belongs to none of the certificates, in one file or several.
+    #[error("the private key belongs to none of the certificates")]
+    ForeignKey,
+    /// Several certificates could be meant.
+    #[error("it holds several certificates that issued no other, and no key says which is meant")]
+    SeveralLeaves,
     /// All certificates are there, in an order that peers do not accept (RFC 5246 section 7.4.2).
     #[error("its certificates are in the wrong order: number {found} has to come at place {place}")]
     WrongOrder {
@@ -218,7 +224,8 @@ impl FileProblem {
             Self::Pkcs12 { .. } => {
                 "write it anew with AES-256 and SHA-256: `openssl pkcs12 -export` of OpenSSL 3, or `egret certs export --to pkcs12`"
             }
-            Self::KeyMismatch { .. } => {
+            Self::SeveralLeaves => "give the key too, or a file with one chain",
+            Self::KeyMismatch { .. } | Self::ForeignKey => {
                 "give the key that the certificate was made with; `egret certs show` prints the public key of both"
             }
             Self::WrongOrder { .. } => {

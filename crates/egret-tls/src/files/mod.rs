@@ -55,6 +55,8 @@ impl Limit {
     pub const CHAIN: usize = 16;
     /// Things in one file.
     pub const ITEMS: usize = 10_000;
+    /// Certificates that are put in order; they are compared with each other.
+    pub const GATHERED: usize = 500;
     /// Characters of a PEM label.
     const LABEL: usize = 64;
     /// Of PBKDF2, for an encrypted key. OWASP asks for 600,000; ten million take seconds.
@@ -128,6 +130,41 @@ pub fn identity_from_bytes(
     })?;
     chain::check_order(&chain).map_err(in_certificate)?;
     Ok(Identity { chain, key: private })
+}
+
+/// Puts together what is in some files, whatever their formats and whatever the order: the certificate of the
+/// key, then its issuers as far as they are there. Without a key the certificate that issued no other is the
+/// first. What belongs to neither is left out.
+///
+/// # Errors
+/// There is no certificate, it cannot be told which is meant, or the key belongs to none.
+pub fn gather(
+    contents: &[&Contents],
+    key: Option<&PrivateKeyDer<'_>>,
+) -> Result<Vec<CertificateDer<'static>>, FileProblem> {
+    let mut all: Vec<CertificateDer<'static>> = Vec::new();
+    for der in contents.iter().flat_map(|contents| contents.certificates()) {
+        if !all.contains(der) {
+            all.push(der.clone());
+        }
+        if all.len() > Limit::GATHERED {
+            return Err(FileProblem::TooMany {
+                name: "certificates to put in order",
+                limit: Limit::GATHERED,
+            });
+        }
+    }
+    if all.is_empty() {
+        let found = contents.first().map_or_else(|| "nothing".to_owned(), |contents| contents.summary());
+        return Err(FileProblem::NoCertificate { found });
+    }
+    let own = match key {
+        Some(key) => chain::of_key(&all, key)?,
+        None => chain::only_leaf_of(&all)?,
+    };
+    all.swap(0, own);
+    chain::sort(&mut all);
+    Ok(all)
 }
 
 /// Reads a certificate and its chain from PEM (which may hold the key too), in the right order.
