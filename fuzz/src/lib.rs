@@ -162,3 +162,9 @@ pub fn authority(data: &[u8]) {
 pub fn config(data: &[u8]) {
     egret_config::fuzz_check(data);
 }
+
+/// A file of certificates and keys in any format: errors of one line, never a panic; and what is in it can be
+/// looked at.
+pub fn certificates(data: &[u8]) {
+    egret_tls::files::fuzz_check(data);
+}

@@ -13,6 +13,7 @@ mod key;
 mod password;
 mod pem;
 mod pkcs12_read;
+mod pkcs12_work;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -47,10 +48,12 @@ impl Limit {
     pub const BUNDLE: Self = Self { name: "CA bundle size", bytes: 16 << 20 };
     /// Revocation lists. Those of large CAs have tens of megabytes.
     pub const CRL: Self = Self { name: "CRL file size", bytes: 64 << 20 };
-    /// A PKCS#12 archive. Small, for each of its parts may ask for a long key derivation.
-    pub const PKCS12: Self = Self { name: "PKCS#12 file size", bytes: 1 << 20 };
+    /// A PKCS#12 archive. Java's own truststore has 200 kB.
+    pub const PKCS12: Self = Self { name: "PKCS#12 file size", bytes: 512 << 10 };
     /// A password.
     pub const PASSWORD: Self = Self { name: "password file size", bytes: 4096 };
+    /// Rounds of all key derivations of a PKCS#12 archive together: a second or two.
+    pub const PKCS12_ROUNDS: u64 = 5_000_000;
     /// Certificates in a chain. TLS libraries verify ten at most.
     pub const CHAIN: usize = 16;
     /// Things in one file.
@@ -246,6 +249,43 @@ pub fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
         return Err(FileError::new(path, FileProblem::TooLarge { name: limit.name, limit: limit.bytes }));
     }
     Ok(bytes)
+}
+
+/// What a fuzz target calls: reads whatever bytes these are as a file of certificates and keys, and looks at
+/// what is in it. It must never panic.
+#[doc(hidden)]
+pub fn fuzz_check(bytes: &[u8]) {
+    // Key derivations are slow, and not what is looked for; without a password those of keys are not begun.
+    if pkcs12_work::rounds(bytes) > 1000 {
+        return;
+    }
+    let path = Path::new("fuzz");
+    for result in [
+        identity_from_bytes((path, bytes), None, None).map(drop),
+        cas_from_bytes(path, bytes).map(drop),
+        key_from_bytes(path, bytes, None).map(drop),
+    ] {
+        if let Err(error) = result {
+            let shown = error.to_string();
+            assert!(!shown.contains('\u{1b}') && !shown.contains('\n'), "a line for a terminal: {shown:?}");
+        }
+    }
+    let Ok(contents) = Contents::parse(bytes, None) else { return };
+    let _ = gather(&[&contents], contents.keys().next());
+    let trust = crate::inspect::Trust {
+        certificates: contents.certificates().take(4).cloned().collect(),
+        source: "fuzz".to_owned(),
+        explicit: true,
+    };
+    for role in [None, Some(crate::inspect::Role::Server), Some(crate::inspect::Role::Client)] {
+        let expected = crate::inspect::Expectations {
+            trust: &trust,
+            host: Some("localhost"),
+            role,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let _ = crate::inspect::Report::new(&contents, None, &expected);
+    }
 }
 
 fn key_from_bytes(

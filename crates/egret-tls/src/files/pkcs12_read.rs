@@ -6,7 +6,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::contents::{Item, ItemKind};
-use super::{FileProblem, Limit, Password, key};
+use super::{FileProblem, Limit, Password, key, pkcs12_work};
 
 const WHAT: &str = "the PKCS#12 file";
 
@@ -26,6 +26,9 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
 pub(super) fn items(bytes: &[u8], password: Option<&Password>) -> Result<Vec<Item>, FileProblem> {
     if bytes.len() as u64 > Limit::PKCS12.bytes {
         return Err(FileProblem::TooLarge { name: Limit::PKCS12.name, limit: Limit::PKCS12.bytes });
+    }
+    if pkcs12_work::rounds(bytes) > Limit::PKCS12_ROUNDS {
+        return Err(too_much_work());
     }
     // One without a password is opened with the empty one, as openssl and Java write it.
     let archive = Pkcs12Archive::from_pkcs12(bytes, password.map_or("", Password::reveal))
@@ -54,6 +57,12 @@ pub(super) fn items(bytes: &[u8], password: Option<&Password>) -> Result<Vec<Ite
     Ok(keys.chain(certificates).collect())
 }
 
+fn too_much_work() -> FileProblem {
+    FileProblem::Pkcs12 {
+        detail: "its key derivation asks for more work than the limit PKCS#12 rounds".to_owned(),
+    }
+}
+
 fn problem(error: &Error, with_password: bool) -> FileProblem {
     match error {
         Error::MacError(_) if with_password => FileProblem::WrongPassword { what: WHAT },
@@ -63,9 +72,7 @@ fn problem(error: &Error, with_password: bool) -> FileProblem {
             FileProblem::WrongPassword { what: WHAT }
         }
         Error::Pkcs5Error(_) | Error::UnpadError => FileProblem::PasswordNeeded { what: WHAT },
-        Error::InvalidParameters => {
-            FileProblem::Pkcs12 { detail: "its key derivation asks for too much work".to_owned() }
-        }
+        Error::InvalidParameters => too_much_work(),
         other => FileProblem::Pkcs12 { detail: other.to_string() },
     }
 }

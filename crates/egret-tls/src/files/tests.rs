@@ -236,3 +236,21 @@ fn takes_the_line_end_off_a_password() {
         assert!(!format!("{password:?}").contains("geheim"));
     }
 }
+
+#[test]
+fn refuses_pkcs12_that_asks_for_too_much_work_before_doing_it() {
+    let chain = chain();
+    let bytes = p12(&chain, "geheim");
+    // Key, certificates and MAC, 1000 rounds each.
+    assert_eq!(pkcs12_work::rounds(&bytes), 3000);
+    let rounds = [0x02, 0x02, 0x03, 0xe8];
+    let places = bytes.windows(4).enumerate().filter(|(_, window)| *window == rounds).map(|(at, _)| at);
+    let last = places.last().unwrap();
+    // The same length, so that the structure stays whole: 1000 becomes 32767, in many archives of one file.
+    let mut more = bytes.clone();
+    more[last + 2..last + 4].copy_from_slice(&[0x7f, 0xff]);
+    assert_eq!(pkcs12_work::rounds(&more), 2000 + 0x7fff);
+    let many: Vec<u8> = more.repeat(200);
+    assert!(pkcs12_work::rounds(&many) > Limit::PKCS12_ROUNDS);
+    assert!(matches!(pkcs12_read::items(&many, None), Err(FileProblem::Pkcs12 { .. })));
+}

@@ -43,6 +43,20 @@ pub(super) fn signed_by(
     certificates.iter().enumerate().map(|(index, one)| signer(index, one, certificates, trusted)).collect()
 }
 
+/// The trusted certificate that signed this one, or is this one.
+pub(super) fn anchor(
+    one: &X509Certificate<'_>,
+    trusted: &[CertificateDer<'_>],
+) -> Option<super::CertificateInfo> {
+    let parsed =
+        trusted.iter().filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, parsed)| parsed);
+    let mut issuers = parsed.filter(|candidate| candidate.subject().as_raw() == one.issuer().as_raw());
+    let found = issuers.by_ref().take(TRIED).find(|candidate| {
+        candidate.as_raw() == one.as_raw() || one.verify_signature(Some(candidate.public_key())).is_ok()
+    });
+    found.map(|found| super::CertificateInfo::of(&found))
+}
+
 fn signer(
     index: usize,
     one: &X509Certificate<'_>,

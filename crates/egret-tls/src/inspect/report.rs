@@ -379,6 +379,13 @@ impl Report {
         });
         let host = expected.host.filter(|_| role == Role::Server);
         let mut refusals = self.refusals(own, ders, role, expected);
+        for refusal in self.refusals_of_root(ders, expected) {
+            // The same may have come to light below the root.
+            if !refusals.iter().any(|known| std::mem::discriminant(known) == std::mem::discriminant(&refusal))
+            {
+                refusals.push(refusal);
+            }
+        }
         refusals.extend(host.and_then(|host| self.name_refusal(own, &ders[own], host)));
         let refusals: Vec<Verdict> = refusals
             .into_iter()
@@ -396,9 +403,13 @@ impl Report {
                 verdict.refusal,
                 Refusal::SelfSigned | Refusal::UntrustedRoot { .. } | Refusal::MissingIssuer { .. }
             );
-            let timely = matches!(verdict.refusal, Refusal::Expired { .. } | Refusal::NotYetValid { .. });
-            // Times are told already.
-            if !timely && (!unknown || expected.trust.explicit) {
+            let told = match &verdict.refusal {
+                Refusal::Expired { subject, .. } | Refusal::NotYetValid { subject, .. } => {
+                    self.certificates.iter().any(|entry| entry.info.subject == *subject)
+                }
+                _ => false,
+            };
+            if !told && (!unknown || expected.trust.explicit) {
                 self.problems.push(format!("certificate {}: {}", own + 1, verdict.message));
             }
         }
@@ -435,6 +446,39 @@ impl Report {
                 Some(time) => at = time,
                 None => break,
             }
+        }
+        found
+    }
+
+    /// What OpenSSL and Go look at in the root too, and rustls does not: to that one a root is a name and a
+    /// key.
+    fn refusals_of_root(
+        &self,
+        ders: &[CertificateDer<'static>],
+        expected: &Expectations<'_>,
+    ) -> Vec<Refusal> {
+        let Some(chain) = self.chain.as_ref().filter(|chain| chain.whole) else { return Vec::new() };
+        let last = chain.path.last().map_or(0, |number| number - 1);
+        let Ok((_, parsed)) = X509Certificate::from_der(&ders[last]) else { return Vec::new() };
+        let Some(root) = super::links::anchor(&parsed, &expected.trust.certificates) else {
+            return Vec::new();
+        };
+        let subject = root.subject.clone();
+        let is_own = chain.path.len() == 1 && root.sha256 == self.certificates[last].info.sha256;
+        let root_in_path = root.sha256 == self.certificates[last].info.sha256;
+        let between = chain.path.len() - 1 - usize::from(root_in_path && !is_own);
+        let mut found = Vec::new();
+        if root.not_after < expected.now {
+            found.push(Refusal::Expired { subject: subject.clone(), at: root.not_after });
+        }
+        if root.not_before > expected.now {
+            found.push(Refusal::NotYetValid { subject: subject.clone(), at: root.not_before });
+        }
+        if root.path_length.is_some_and(|most| between > most as usize) {
+            found.push(Refusal::PathLength { root: subject.clone() });
+        }
+        if !root.ca && !is_own {
+            found.push(Refusal::NotCa { subject });
         }
         found
     }
