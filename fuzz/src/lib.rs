@@ -182,3 +182,9 @@ pub fn socks(data: &[u8]) {
         assert!(length <= data.len());
     }
 }
+
+/// A file of certificates and keys in any format: errors of one line, never a panic; and what is in it can be
+/// looked at.
+pub fn certificates(data: &[u8]) {
+    egret_tls::files::fuzz_check(data);
+}

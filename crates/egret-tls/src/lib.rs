@@ -1,8 +1,15 @@
-//! TLS towards upstreams: whom to trust ([`roots`]), the client configurations that follow from it
-//! ([`client`]), and what to tell people when a handshake fails ([`explain`]).
+//! TLS: whom to trust as an upstream ([`roots`]), the client configurations that follow from it ([`client`]),
+//! what to tell people when a handshake fails ([`explain`]); the files that certificates and keys are in
+//! ([`files`]), making them ([`authority`], [`bundle`]), and looking at them ([`inspect`], [`verify`]).
 //!
 //! There is no way to switch verification off (invariant 7).
 
+pub mod authority;
+pub mod bundle;
 pub mod client;
 pub mod explain;
+pub mod files;
+pub mod inspect;
+mod printable;
 pub mod roots;
+pub mod verify;

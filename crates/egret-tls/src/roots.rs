@@ -82,6 +82,20 @@ impl GeneralRoots {
     }
 }
 
+/// The certificates of the system's store, whole, as files of CAs have them. Empty where the system has none.
+///
+/// Reads files; not for the data path.
+#[must_use]
+pub fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// The certificates of Mozilla's list, whole, built into the program.
+#[must_use]
+pub fn mozilla_certificates() -> &'static [CertificateDer<'static>] {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS
+}
+
 fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egret_config::Overrides;
 
+use crate::certs::CertsArgs;
+
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
 ///
 /// Without a command it runs `egret proxy`: clients use http://127.0.0.1:8888 as their HTTP proxy, for
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     /// Print what a configuration file may hold: schema, reference or example
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make certificates for TLS to the proxy, look at them, renew them
+    Certs(Box<CertsArgs>),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }

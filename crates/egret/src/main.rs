@@ -1,6 +1,7 @@
 //! `egret`: the command line, and the wiring of the parts.
 
 mod banner;
+mod certs;
 mod check;
 mod cli;
 mod diagnostics;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Schema)) => print(&format!("{:#}\n", egret_config::schema())),
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
+        Some(Command::Certs(args)) => certs::run(&args),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
 }

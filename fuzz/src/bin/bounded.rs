@@ -52,6 +52,14 @@ const TOKENS: &[&[u8]] = &[
     b"{",
     b"}",
     b"- ",
+    b"-----BEGIN CERTIFICATE-----\n",
+    b"-----END CERTIFICATE-----\n",
+    b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+    b"\x30\x80",
+    b"\x30\x82",
+    b"\x04\x00",
+    b"\x02\x01\x00",
+    b"\x31\x00",
 ];
 
 fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
@@ -97,13 +105,14 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 6] = [
+    let targets: [Target; 7] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
         ("authority", egret_fuzz::authority),
         ("socks", egret_fuzz::socks),
         ("config", egret_fuzz::config),
+        ("certificates", egret_fuzz::certificates),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
