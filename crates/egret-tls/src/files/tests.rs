@@ -244,8 +244,8 @@ fn refuses_pkcs12_that_asks_for_too_much_work_before_doing_it() {
     // Key, certificates and MAC, 1000 rounds each.
     assert_eq!(pkcs12_work::rounds(&bytes), 3000);
     let rounds = [0x02, 0x02, 0x03, 0xe8];
-    let places = bytes.windows(4).enumerate().filter(|(_, window)| *window == rounds).map(|(at, _)| at);
-    let last = places.last().unwrap();
+    let mut places = bytes.windows(4).enumerate().filter(|(_, window)| *window == rounds).map(|(at, _)| at);
+    let last = places.next_back().unwrap();
     // The same length, so that the structure stays whole: 1000 becomes 32767, in many archives of one file.
     let mut more = bytes.clone();
     more[last + 2..last + 4].copy_from_slice(&[0x7f, 0xff]);
