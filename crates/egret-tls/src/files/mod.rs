@@ -270,6 +270,12 @@ pub fn fuzz_check(bytes: &[u8]) {
             assert!(!shown.contains('\u{1b}') && !shown.contains('\n'), "a line for a terminal: {shown:?}");
         }
     }
+    if let Ok(identity) = identity_from_bytes((path, bytes), None, None) {
+        let text = combined_pem(&identity).expect("a key that was read can be written");
+        let again =
+            identity_from_bytes((path, text.as_bytes()), None, None).expect("what is written can be read");
+        assert_eq!(again.chain, identity.chain);
+    }
     let Ok(contents) = Contents::parse(bytes, None) else { return };
     let _ = gather(&[&contents], contents.keys().next());
     let trust = crate::inspect::Trust {

@@ -125,7 +125,8 @@ fn write(text: &mut String, path: &Path, report: &Report) {
     if let Some(chain) = &report.chain {
         let path: Vec<String> = chain.path.iter().map(ToString::to_string).collect();
         let end = if chain.whole { "whole, up to" } else { "ends before" };
-        let _ = writeln!(text, "\nchain: {}: {end} {}", path.join(" <- "), chain.end);
+        let path = if path.len() > 1 { format!("{}, ", path.join(" <- ")) } else { String::new() };
+        let _ = writeln!(text, "\nchain: {path}{end} {}", chain.end);
     }
     if let Some(judgement) = &report.judgement {
         judged(text, judgement);

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod clients;
+mod docs;
 mod export;
 mod make;
 mod renew;

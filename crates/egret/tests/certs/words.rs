@@ -88,6 +88,16 @@ fn request(purpose: Purpose, days: u32) -> LeafRequest {
     }
 }
 
+fn ca_request(name: &str) -> CaRequest {
+    CaRequest {
+        subject: Subject { common_name: name.to_owned(), organization: None },
+        key_type: KeyType::EcdsaP256,
+        days: 1000,
+        path_length: None,
+        constraints: Constraints::default(),
+    }
+}
+
 /// A certificate that was made at another time.
 fn made_then(place: &Place, ca: &Authority, name: &str, then: jiff::Timestamp) {
     let identity = ca.issue(&request(Purpose::Server, 10), then).unwrap();
@@ -101,19 +111,20 @@ fn reason(refusals: &Value) -> &str {
 #[test]
 fn of_times() {
     let place = Place::new();
-    let ca = CaRequest {
-        subject: Subject { common_name: "Old CA".to_owned(), organization: None },
-        key_type: KeyType::EcdsaP256,
-        days: 1000,
-        path_length: None,
-        constraints: Constraints::default(),
-    };
-    let ca = Authority::create(&ca, days_ago(100)).unwrap();
+    let ca = Authority::create(&ca_request("Old CA"), days_ago(100)).unwrap();
     place.write("ca.crt", egret_tls::files::chain_pem(ca.chain()));
     made_then(&place, &ca, "expired.pem", days_ago(50));
     made_then(&place, &ca, "future.pem", days_ago(-50));
     let go = Go::build(&place);
     assert_eq!(reason(&compare(&place, &go, "expired.pem", "ca.crt", "localhost")), "expired");
+    // Only the CA is past its end, which rustls alone would not mind.
+    let short = CaRequest { days: 20, ..ca_request("Past CA") };
+    let past = Authority::create(&short, days_ago(100)).unwrap();
+    place.write("past.crt", egret_tls::files::chain_pem(past.chain()));
+    place.write("past.key", egret_tls::files::key_pem(&past.identity().key).unwrap().as_bytes());
+    signed_by_openssl(&place, "orphan", "past.crt", "past.key", NAME);
+    let refusals = compare(&place, &go, "orphan.pem", "past.crt", "localhost");
+    assert_eq!((reason(&refusals), refusals[0]["subject"].as_str()), ("expired", Some("CN=Past CA")));
     assert_eq!(reason(&compare(&place, &go, "future.pem", "ca.crt", "localhost")), "notYetValid");
 }
 
