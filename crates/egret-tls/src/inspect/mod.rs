@@ -1,7 +1,10 @@
 //! What a certificate says ([`CertificateInfo`]), and what it is worth: who signed it, whether the key and the
 //! chain fit, and what clients will say about it ([`Report`]).
 
+#[cfg(test)]
+mod alerts_tests;
 mod certificate;
+mod judge;
 mod links;
 mod report;
 #[cfg(test)]

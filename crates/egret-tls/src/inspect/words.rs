@@ -242,7 +242,7 @@ impl Refusal {
             Self::SelfSigned | Self::UntrustedRoot { .. } | Self::MissingIssuer { .. } => {
                 ("unknown ca", "unknown certificate authority")
             }
-            Self::Namesake { .. } => ("decrypt error", "error decrypting message"),
+            Self::Namesake { .. } | Self::Algorithm { .. } => ("decrypt error", "error decrypting message"),
             Self::CriticalExtension => ("bad certificate", "bad certificate"),
             _ => ("certificate unknown", "unknown certificate"),
         };

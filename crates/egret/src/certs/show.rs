@@ -64,6 +64,10 @@ fn report(
         }
         _ => None,
     };
+    let key_path = args.key.clone().or_else(|| key_beside(path));
+    for (path, contents) in std::iter::once((path, &contents)).chain(key_path.as_deref().zip(key.as_ref())) {
+        warnings.extend(open_to_others(path, contents));
+    }
     let trust = trust(path, args)?;
     let role = args.side.map(|side| match side {
         As::Server => Role::Server,
@@ -220,4 +224,12 @@ fn judged(text: &mut String, judgement: &Judgement) {
             let _ = writeln!(text, "      {client:<8} {words}");
         }
     }
+}
+
+/// Whether others than the owner and the group can read a file with a key in it.
+fn open_to_others(path: &Path, contents: &Contents) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.permissions().mode();
+    let open = contents.keys().next().is_some() && mode & 0o004 != 0;
+    open.then(|| format!("everybody on this machine can read the key in {}; chmod 600 it", path.display()))
 }

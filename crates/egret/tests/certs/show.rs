@@ -124,3 +124,13 @@ fn names_in_a_certificate_do_not_reach_the_terminal_as_they_are() {
     assert!(shown.contains("CN=evil\\u{1b}[2Jname") && !shown.contains('\u{1b}'), "{shown}");
     assert!(shown.contains("warning: certificate 1") && shown.contains("ends in 4 days"), "{shown}");
 }
+
+#[test]
+fn warns_of_a_key_that_everybody_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::with_init(&[]);
+    assert!(!place.egret(&["show", "server.crt"]).contains("warning"));
+    std::fs::set_permissions(place.path("server.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let shown = place.egret(&["show", "server.crt"]);
+    assert!(shown.contains("warning: everybody on this machine can read the key in server.key"), "{shown}");
+}
