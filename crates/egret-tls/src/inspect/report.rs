@@ -11,7 +11,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::certificate::{CertificateInfo, key_kind, sha256};
 use super::links::{SignedBy, signed_by};
 use super::words::{Refusal, Saying};
-use crate::files::{Contents, ItemKind, public_key};
+use crate::files::{Contents, ItemKind, Limit, public_key};
 use crate::printable;
 use crate::verify::Usage;
 
@@ -230,13 +230,18 @@ impl Report {
     }
 
     fn look_at_times(&mut self, now: Timestamp) {
+        // In a bundle of CAs they are others' to renew.
+        let advice = match self.certificates.len() > Limit::CHAIN {
+            true => "leave it out",
+            false => "renew it with `egret certs renew`",
+        };
         for entry in &mut self.certificates {
             let left = entry.info.not_after.duration_since(now);
             entry.days_left = left.as_hours().div_euclid(24);
             let subject = &entry.info.subject;
             if left.is_negative() {
                 self.problems.push(format!(
-                    "certificate {} ({subject}) expired at {}; renew it with `egret certs renew`",
+                    "certificate {} ({subject}) expired at {}; {advice}",
                     entry.number, entry.info.not_after
                 ));
             } else if entry.info.not_before > now {
@@ -246,7 +251,7 @@ impl Report {
                 ));
             } else if left < SOON {
                 self.warnings.push(format!(
-                    "certificate {} ({subject}) ends in {} days; renew it with `egret certs renew`",
+                    "certificate {} ({subject}) ends in {} days; {advice}",
                     entry.number, entry.days_left
                 ));
             }
