@@ -191,7 +191,7 @@ pub struct UserFileError {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong with it, as words that follow "line 3 …". Never quotes it: it may be a password.
-    pub what: &'static str,
+    pub what: String,
 }
 
 /// Users and their password hashes.
@@ -225,7 +225,8 @@ impl UserFile {
             }
             let wrong = |what| UserFileError { line: number, what };
             let line = std::str::from_utf8(line).map_err(|_| wrong("is not UTF-8"))?;
-            let (user, rest) = line.split_once(':').ok_or_else(|| wrong("has no colon behind a user name"))?;
+            let (user, rest) =
+                line.split_once(':').ok_or_else(|| wrong("has no colon behind a user name"))?;
             check_user_name(user).map_err(wrong)?;
             file.add(number, user, rest.split(':').next().unwrap_or(rest).trim_end());
         }
@@ -282,16 +283,16 @@ impl UserFile {
 /// What is wrong with it, as words that follow "the user name …".
 pub fn check_user_name(user: &str) -> Result<(), &'static str> {
     if user.is_empty() {
-        return Err("has an empty user name");
+        return Err("is empty");
     }
     if user.len() > MAX_USER_BYTES {
-        return Err("has a user name of more than 255 bytes");
+        return Err("is longer than 255 bytes");
     }
     if user.contains(':') {
-        return Err("has a colon in the user name");
+        return Err("holds a colon");
     }
     if user.chars().any(char::is_control) {
-        return Err("has a control character in the user name");
+        return Err("holds a control character");
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub struct Shared {
     /// Resolver, TLS and parents.
     pub upstream: Arc<Upstream>,
     /// What credentials are checked against.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// Counts client connections.
     pub connections: Connections,
     /// UDP associations that are open.

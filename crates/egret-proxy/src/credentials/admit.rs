@@ -143,7 +143,10 @@ fn at_once(input: &[u8], flow: &Flow, head: &RequestHead) -> AtOnce {
     let state = flow.worker.shared.credentials.state.load();
     let Some(state) = &*state else {
         // The configuration that asks for credentials is not wholly in force yet.
-        return AtOnce::Refused(Refusal::new(Reason::AuthenticationUnavailable, "the proxy is just starting to ask for credentials"));
+        return AtOnce::Refused(Refusal::new(
+            Reason::AuthenticationUnavailable,
+            "the proxy is just starting to ask for credentials",
+        ));
     };
     let settings = &state.settings;
     let mut values = head.fields.iter().filter(|field| field.name == FieldName::ProxyAuthorization);
@@ -164,7 +167,8 @@ fn at_once(input: &[u8], flow: &Flow, head: &RequestHead) -> AtOnce {
     let value = field.value(input);
     let digest = state.verdicts.digest(KIND_FIELD, [value, b""]);
     if let Some(user) = state.verdicts.accepted(&digest) {
-        let method = if user.proof == Proof::Jwt { CredentialMethod::Bearer } else { CredentialMethod::Basic };
+        let method =
+            if user.proof == Proof::Jwt { CredentialMethod::Bearer } else { CredentialMethod::Basic };
         metrics.credentials(method, CredentialResult::Remembered);
         return AtOnce::Is(Some(user));
     }
@@ -179,7 +183,10 @@ fn at_once(input: &[u8], flow: &Flow, head: &RequestHead) -> AtOnce {
                 Offered::Other(name) => name,
             };
             metrics.credentials(CredentialMethod::None, CredentialResult::Missing);
-            return AtOnce::Refused(required(settings, format!("credentials of the scheme {name} are not taken here")));
+            return AtOnce::Refused(required(
+                settings,
+                format!("credentials of the scheme {name} are not taken here"),
+            ));
         }
     };
     AtOnce::Check(Box::new(Check { state: state.clone(), offered, digest, method }))
@@ -246,8 +253,11 @@ fn blocked(time: Duration) -> Refusal {
 /// What a client may answer with, one field for each scheme: a list in one field confuses some clients.
 /// `wrong_token` says what was wrong with a token (RFC 6750 section 3).
 fn challenges(settings: &Authentication, wrong_token: Option<&str>) -> Vec<(&'static str, String)> {
-    let realm: String =
-        settings.realm.chars().flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let realm: String = settings
+        .realm
+        .chars()
+        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c]))
+        .collect();
     let mut fields = Vec::new();
     if settings.takes_passwords() {
         fields.push(("Proxy-Authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")));

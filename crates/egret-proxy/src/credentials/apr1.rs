@@ -12,7 +12,7 @@ const PREFIX: &str = "$apr1$";
 
 /// Whether this is the password of a hash. False for what is no apr1 hash.
 #[must_use]
-pub fn verify(password: &[u8], hash: &str) -> bool {
+pub(super) fn verify(password: &[u8], hash: &str) -> bool {
     let Some((salt, digest)) = hash.strip_prefix(PREFIX).and_then(|rest| rest.split_once('$')) else {
         return false;
     };

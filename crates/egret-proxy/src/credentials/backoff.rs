@@ -50,7 +50,8 @@ impl Backoff {
     pub(super) fn admit(&self, client: IpAddr) -> (Result<Attempt, Denied>, bool) {
         let client = network(client);
         let is_full = self.clients.len() >= self.settings.clients && !self.clients.contains_key(&client);
-        let entry = self.clients.get_or_insert_with(&client, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let entry =
+            self.clients.get_or_insert_with(&client, || Ok::<_, std::convert::Infallible>(Arc::default()));
         let entry = entry.unwrap_or_default();
         let outcome = self.begin(&entry, Instant::now());
         (outcome.map(|()| Attempt(entry)), is_full)

@@ -92,9 +92,8 @@ impl State {
                 })
             }
         };
-        let same = |old: &&Self| {
-            old.settings.backoff == settings.backoff && old.settings.checks == settings.checks
-        };
+        let same =
+            |old: &&Self| old.settings.backoff == settings.backoff && old.settings.checks == settings.checks;
         let (backoff, checks) = match old.filter(same) {
             Some(old) => (old.backoff.clone(), old.checks.clone()),
             None => (

@@ -156,8 +156,7 @@ fn bearer(token: &[u8]) -> Result<Zeroizing<String>, Malformed> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Malformed::LongToken);
     }
-    let is_token68 =
-        token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte));
+    let is_token68 = token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte));
     let text = std::str::from_utf8(token).ok().filter(|_| is_token68).ok_or(Malformed::Token)?;
     Ok(Zeroizing::new(text.to_owned()))
 }
@@ -213,7 +212,10 @@ mod tests {
 
     #[test]
     fn reads_tokens_and_names_other_schemes() {
-        assert_eq!(parse(b"Bearer a.b-c_d~e+f/g=="), Ok(Offered::Bearer(Zeroizing::new("a.b-c_d~e+f/g==".into()))));
+        assert_eq!(
+            parse(b"Bearer a.b-c_d~e+f/g=="),
+            Ok(Offered::Bearer(Zeroizing::new("a.b-c_d~e+f/g==".into())))
+        );
         assert_eq!(parse(b"bearer a b"), Err(Malformed::Token));
         assert_eq!(parse(b"Bearer \xff"), Err(Malformed::Token));
         assert_eq!(parse(b"Bearer "), Err(Malformed::Empty));
@@ -226,7 +228,10 @@ mod tests {
     fn nothing_of_it_is_printed() {
         for value in [&b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="[..], b"Bearer secret", b"Secret secret"] {
             let text = format!("{:?}", parse(value).unwrap());
-            assert!(!text.contains("secret") && !text.contains("Aladdin") && !text.contains("sesame"), "{text}");
+            assert!(
+                !text.contains("secret") && !text.contains("Aladdin") && !text.contains("sesame"),
+                "{text}"
+            );
         }
     }
 }

@@ -41,8 +41,8 @@ pub(super) struct Users {
 
 impl Users {
     pub(super) fn new(file: Arc<UserFile>) -> Self {
-        let decoy = most_common(&file)
-            .unwrap_or(PasswordHash { scheme: HashScheme::Bcrypt, text: NOBODYS.into() });
+        let decoy =
+            most_common(&file).unwrap_or(PasswordHash { scheme: HashScheme::Bcrypt, text: NOBODYS.into() });
         Self { file, decoy }
     }
 

@@ -135,9 +135,8 @@ impl Credentials {
     pub fn figures(&self) -> Option<CredentialsFigures> {
         let state = self.state.load();
         let state = state.as_ref()?;
-        let seconds = |at: SystemTime| {
-            at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-        };
+        let seconds =
+            |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let tokens = state.tokens.as_ref().map(|tokens| tokens.figures());
         Some(CredentialsFigures {
             remembered: state.verdicts.len() as u64,
@@ -165,7 +164,12 @@ impl Credentials {
         Ok(runtime.insert(built).handle().clone())
     }
 
-    fn tls(&self, pem: Option<&[u8]>, setting: &'static str, alpn: Alpn) -> Result<Arc<rustls::ClientConfig>, CredentialsError> {
+    fn tls(
+        &self,
+        pem: Option<&[u8]>,
+        setting: &'static str,
+        alpn: Alpn,
+    ) -> Result<Arc<rustls::ClientConfig>, CredentialsError> {
         let roots = GeneralRoots::load()
             .with_pem(pem)
             .map_err(|source| CredentialsError::Trust { setting, source })?;

@@ -89,29 +89,35 @@ async fn run(
     mut queue: mpsc::Receiver<oneshot::Sender<()>>,
     fetched: Fetched,
 ) {
-    let mut wait = Duration::ZERO;
     let mut retry = RETRY.0;
     let mut failing = false;
     let mut waiting = Vec::new();
     loop {
         let tried = Instant::now();
         let outcome = tokio::time::timeout(FETCH, fetch(&source)).await;
-        match outcome.unwrap_or_else(|_| Err(format!("no answer within {FETCH:?}"))) {
+        let wait = match outcome.unwrap_or_else(|_| Err(format!("no answer within {FETCH:?}"))) {
             Ok(new) => {
                 if failing || keys.load().0.is_empty() {
                     tracing::info!(keys = new.0.len(), "the keys for tokens were fetched");
                 }
                 keys.store(Arc::new(new));
                 *fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemTime::now());
-                (wait, retry, failing) = (source.refresh, RETRY.0, false);
+                (retry, failing) = (RETRY.0, false);
+                source.refresh
             }
             Err(why) => {
                 let kept = keys.load().0.len();
-                tracing::warn!(why, kept, "the keys for tokens could not be fetched; those that were are kept");
-                (wait, failing) = (retry, true);
+                tracing::warn!(
+                    why,
+                    kept,
+                    "the keys for tokens could not be fetched; those that were are kept"
+                );
+                failing = true;
+                let wait = retry;
                 retry = (retry * 2).min(RETRY.1);
+                wait
             }
-        }
+        };
         // Whoever waits looks at the keys now.
         waiting.clear();
         let next = tried + wait;
@@ -146,7 +152,8 @@ async fn fetch(source: &Source) -> Result<Keys, String> {
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let answer = async {
-        let (head, body) = sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
+        let (head, body) =
+            sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
         if head.status != http::StatusCode::OK {
             return Err(format!("the answer is {}", head.status));
         }

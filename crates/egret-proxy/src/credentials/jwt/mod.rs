@@ -77,7 +77,8 @@ impl Tokens {
         snapshot: Arc<ArcSwap<egret_core::settings::Snapshot>>,
     ) {
         if let KeySource::Url(url) = &self.settings.keys {
-            let source = fetch::Source { url: url.clone(), refresh: self.settings.refresh, tls, upstream, snapshot };
+            let source =
+                fetch::Source { url: url.clone(), refresh: self.settings.refresh, tls, upstream, snapshot };
             self.fetcher = Some(Fetcher::start(source, self.keys.clone()));
         }
     }
@@ -105,10 +106,11 @@ impl Tokens {
         if header.crit.is_some() {
             return Err(Bad::Forged("the token has a critical extension that is not known here"));
         }
-        let algorithm: Algorithm = header.alg.parse().map_err(|_| match &*header.alg.to_ascii_lowercase() {
-            "none" => Bad::Forged("the token is not signed"),
-            _ => Bad::Forged("the token is signed with an algorithm that is not accepted"),
-        })?;
+        let algorithm: Algorithm =
+            header.alg.parse().map_err(|_| match &*header.alg.to_ascii_lowercase() {
+                "none" => Bad::Forged("the token is not signed"),
+                _ => Bad::Forged("the token is signed with an algorithm that is not accepted"),
+            })?;
         if matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
             return Err(Bad::Forged("the token is signed with a shared secret, which is not accepted"));
         }
@@ -157,13 +159,15 @@ impl Tokens {
 
 /// Subjects may have colons, as service accounts do (`system:serviceaccount:shop:cart`).
 fn check_user_name_of_token(user: &str) -> Result<(), Bad> {
-    check_user_name(&user.replace(':', "_")).map_err(|_| Bad::Claims("the token names the user with characters that no name has"))
+    check_user_name(&user.replace(':', "_"))
+        .map_err(|_| Bad::Claims("the token names the user with characters that no name has"))
 }
 
 fn header(token: &str) -> Result<Header, Bad> {
     let shape = Bad::Forged("the token is not a JWT");
     let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(shape);
     };
     let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| shape)?;

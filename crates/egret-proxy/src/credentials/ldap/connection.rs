@@ -97,7 +97,10 @@ impl Connection {
                     "" => "an anonymous bind",
                     dn => dn,
                 };
-                Err(Failure::Server(format!("it refuses {whom} (`bindDN`, `bindPasswordFile`): {}", words(&result))))
+                Err(Failure::Server(format!(
+                    "it refuses {whom} (`bindDN`, `bindPasswordFile`): {}",
+                    words(&result)
+                )))
             }
         }
     }
@@ -118,7 +121,10 @@ impl Connection {
         let mut entries = entries.into_iter().filter(|entry| !entry.is_ref() && !entry.is_intermediate());
         let (first, second) = (entries.next(), entries.next());
         if second.is_some() || result.rc == code::SIZE_LIMIT_EXCEEDED {
-            tracing::warn!(user, "the filter of the directory finds more than one entry for a user, who is refused");
+            tracing::warn!(
+                user,
+                "the filter of the directory finds more than one entry for a user, who is refused"
+            );
             return Ok(None);
         }
         let Some(entry) = first.map(SearchEntry::construct) else { return Ok(None) };
@@ -184,7 +190,9 @@ impl Connection {
 
 fn broken(error: LdapError) -> Failure {
     match error {
-        LdapError::FilterParsing => Failure::Server("`authentication.ldap.filter` is not a filter".to_owned()),
+        LdapError::FilterParsing => {
+            Failure::Server("`authentication.ldap.filter` is not a filter".to_owned())
+        }
         error => Failure::Connection(describe(&error)),
     }
 }

@@ -137,12 +137,7 @@ impl Directory {
 
     /// The groups are looked at before the password, so that what is left is one bind whose outcome
     /// alone decides what the client learns.
-    async fn ask(
-        &self,
-        connection: &mut Connection,
-        user: &str,
-        password: &str,
-    ) -> Result<Verdict, Failure> {
+    async fn ask(&self, connection: &mut Connection, user: &str, password: &str) -> Result<Verdict, Failure> {
         connection.bind_to_search(&self.settings).await?;
         let Some(Found { dn, name }) = connection.find(&self.settings, user).await? else {
             // As long as for a user that there is, so that the time does not tell.
