@@ -223,11 +223,11 @@ impl UserFile {
             if line.is_empty() || line[0] == b'#' {
                 continue;
             }
-            let wrong = |what| UserFileError { line: number, what };
+            let wrong = |what: &str| UserFileError { line: number, what: what.to_owned() };
             let line = std::str::from_utf8(line).map_err(|_| wrong("is not UTF-8"))?;
             let (user, rest) =
                 line.split_once(':').ok_or_else(|| wrong("has no colon behind a user name"))?;
-            check_user_name(user).map_err(wrong)?;
+            check_user_name(user).map_err(|what| wrong(&format!("has a user name that {what}")))?;
             file.add(number, user, rest.split(':').next().unwrap_or(rest).trim_end());
         }
         Ok(file)

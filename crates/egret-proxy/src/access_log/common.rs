@@ -10,7 +10,7 @@ use super::text;
 pub(super) fn append(out: &mut Vec<u8>, record: &FlowRecord, clock: &mut Clock) {
     text::ip(out, record.client.ip());
     out.extend_from_slice(b" - ");
-    text::word(out, record.user.as_ref().map_or("-", |user| &user.name));
+    text::user(out, record);
     out.extend_from_slice(b" [");
     clock.common(out, record.started);
     out.extend_from_slice(b"] \"");

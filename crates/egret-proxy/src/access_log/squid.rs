@@ -27,7 +27,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &FlowRecord) {
     out.push(b' ');
     word_or(out, &record.target, "error:invalid-request");
     out.push(b' ');
-    text::word(out, record.user.as_ref().map_or("-", |user| &user.name));
+    text::user(out, record);
     out.push(b' ');
     hierarchy(out, record);
     out.extend_from_slice(b" -");

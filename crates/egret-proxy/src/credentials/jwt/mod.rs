@@ -2,6 +2,8 @@
 
 mod fetch;
 mod keys;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
