@@ -51,7 +51,6 @@ pub fn asked(snapshot: &Snapshot, client: IpAddr) -> Asked {
 /// # Errors
 /// The refusal, with the challenges.
 pub async fn admit(client: &mut Client, flow: &mut Flow, head: &RequestHead) -> Result<(), Refusal> {
-    flow.identity.user = None;
     if flow.snapshot.authentication.is_none() {
         return Ok(());
     }
@@ -60,10 +59,10 @@ pub async fn admit(client: &mut Client, flow: &mut Flow, head: &RequestHead) -> 
         AtOnce::Refused(refusal) => return Err(refusal),
         AtOnce::Check(check) => Some(Box::pin(check_field(flow, *check)).await?),
     };
-    if client.identity.user != user {
+    if client.user_before != user {
         // A connection that authenticated one user upstream serves no other.
         client.pinned = None;
-        client.identity.user.clone_from(&user);
+        client.user_before.clone_from(&user);
     }
     flow.identity.user.clone_from(&user);
     flow.record.user = user;

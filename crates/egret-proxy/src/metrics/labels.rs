@@ -150,19 +150,16 @@ label! {
         BodyRateFloor = "body_rate_floor",
         /// `limits.h2Streams`.
         H2Streams = "h2_streams",
-<<<<<<< HEAD
         /// `socks.udpAssociations`.
         UdpAssociations = "udp_associations",
         /// `socks.udpDestinations`.
         UdpDestinations = "udp_destinations",
-=======
         /// `authentication.checks`.
         CredentialChecks = "credential_checks",
         /// `authentication.backoff.failures`.
         LoginFailures = "login_failures",
         /// `authentication.backoff.clients`.
         LoginClients = "login_clients",
->>>>>>> c07d5cd (Check the credentials of clients: users of a file, a directory, tokens)
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.
