@@ -18,7 +18,7 @@ impl Compiler<'_> {
         }
         let htpasswd = self.read_file("/authentication/htpasswd", file.htpasswd.as_ref(), referenced::users);
         let settings = core::Authentication {
-            required: file.required,
+            required: file.required.unwrap_or(true),
             realm: file.realm.0.as_str().into(),
             exempt: file.exempt.iter().map(|network| network.0).collect(),
             htpasswd: htpasswd.map(Arc::new),

@@ -64,7 +64,7 @@ pub struct ConfigFile {
     /// by whatever name they are resolved from.
     pub guard: Guard,
     /// Credentials of clients, in `Proxy-Authorization`. None are asked for unless there is something to
-    /// check them against: `htpasswd`, `ldap` or `jwt`. [All about it](credentials.md).
+    /// check them against: `htpasswd`, `ldap` or `jwt`. The manual has a page about it, credentials.md.
     pub authentication: Authentication,
     /// Where clients may go. Deny rules win over allow rules; the guard wins over both.
     pub rules: Rules,

@@ -8,15 +8,12 @@ use crate::file::{Jwt, Ldap};
 impl Checks<'_> {
     pub(super) fn authentication(&mut self, complete: bool) {
         let authentication = &self.config.file().authentication;
-        let nothing = !authentication.is_on() && complete;
-        let settings = ["required", "realm", "exempt", "cache", "backoff", "checks", "timeout"];
-        for field in settings.iter().filter(|_| nothing) {
-            let pointer = format!("/authentication/{field}");
-            if self.config.is_written(&pointer) {
-                let help = "add htpasswd, ldap or jwt, or remove the section";
-                self.find(&pointer, "there is nothing that credentials are checked against", help);
-                break;
-            }
+        // Whoever wrote it believes that clients are asked for credentials now.
+        if complete && !authentication.is_on() && authentication.required == Some(true) {
+            let help = "add htpasswd, ldap or jwt, or remove the field";
+            let message =
+                "there is nothing that credentials are checked against, so everybody would be served";
+            self.find("/authentication/required", message, help);
         }
         for (field, time) in [
             ("timeout", authentication.timeout),

@@ -25,8 +25,11 @@ pub struct Authentication {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
     /// With `true`, who sends no credentials is refused with the reason `authentication-required`. With
-    /// `false`, such clients are served without a user; wrong credentials are refused all the same.
-    pub required: bool,
+    /// `false`, such clients are served without a user; wrong credentials are refused all the same. By
+    /// default `true`, once there is something to check credentials against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = false)]
+    pub required: Option<bool>,
     /// What clients are told that the credentials are for.
     pub realm: Realm,
     /// Source addresses that need no credentials, as with `required: false`.
@@ -52,7 +55,7 @@ impl Default for Authentication {
             htpasswd: None,
             ldap: None,
             jwt: None,
-            required: settings.required,
+            required: None,
             realm: Realm(settings.realm.to_string()),
             exempt: Vec::new(),
             cache: LoginCache::default(),
