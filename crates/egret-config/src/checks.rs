@@ -1,5 +1,7 @@
 //! Checks across fields: what no schema says.
 
+mod authentication;
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub(crate) fn run(config: &Config, complete: bool) -> Vec<Problem> {
     checks.sizes();
     checks.dns();
     checks.upstream();
+    checks.authentication(complete);
     checks.rules(complete);
     checks.parents(complete);
     checks.problems

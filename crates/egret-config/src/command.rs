@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use egret_core::authentication::Authentication;
+
 use crate::compile::Compiled;
 use crate::config::{Config, check_bytes};
 use crate::overrides::Overrides;
@@ -98,10 +100,32 @@ fn summary(compiled: &Compiled) -> String {
         gate.deny.len(),
         gate.allow.len()
     ));
+    parts.extend(compiled.snapshot.authentication.as_ref().map(|settings| credentials(settings)));
     match compiled.snapshot.routes.groups.len() {
         0 => parts.push("no parents".to_owned()),
         1 => parts.push("1 group of parents".to_owned()),
         count => parts.push(format!("{count} groups of parents")),
     }
     parts.join("; ")
+}
+
+/// What is asked of clients, and how many users a file has.
+fn credentials(settings: &Authentication) -> String {
+    let mut ends = Vec::new();
+    if let Some(file) = &settings.htpasswd {
+        let warned = match file.warnings.len() {
+            0 => String::new(),
+            1 => " (1 line to look at)".to_owned(),
+            count => format!(" ({count} lines to look at)"),
+        };
+        ends.push(format!("{} users of a file{warned}", file.len()));
+    }
+    if settings.ldap.is_some() {
+        ends.push("a directory".to_owned());
+    }
+    if settings.jwt.is_some() {
+        ends.push("tokens".to_owned());
+    }
+    let asked = if settings.required { "required" } else { "optional" };
+    format!("credentials {asked}: {}", ends.join(", "))
 }

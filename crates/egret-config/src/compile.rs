@@ -78,6 +78,7 @@ impl Config {
         let listeners: Vec<_> = file.listeners.iter().map(|listener| listener.address.0).collect();
         let snapshot = Snapshot {
             generation,
+            authentication: compiler.authentication(),
             gate: gate(file, &listeners),
             routes: compiler.routes(),
             limits: (&file.limits).into(),
@@ -103,9 +104,9 @@ impl Config {
     }
 }
 
-struct Compiler<'a> {
-    config: &'a Config,
-    base_dir: &'a Path,
+pub(crate) struct Compiler<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) base_dir: &'a Path,
     problems: Vec<Problem>,
 }
 
@@ -115,11 +116,11 @@ impl Compiler<'_> {
     }
 
     /// What reading a file gave, or nothing and a problem at the field that names it.
-    fn read<T>(&mut self, pointer: &str, result: Result<T, referenced::FileError>) -> Option<T> {
+    pub(crate) fn read<T>(&mut self, pointer: &str, result: Result<T, referenced::FileError>) -> Option<T> {
         result.map_err(|error| self.find(pointer, &error.message, error.help)).ok()
     }
 
-    fn trusted_ca(&mut self, pointer: &str, path: Option<&FilePath>) -> Option<Arc<[u8]>> {
+    pub(crate) fn trusted_ca(&mut self, pointer: &str, path: Option<&FilePath>) -> Option<Arc<[u8]>> {
         let path = self.base_dir.join(&path?.0);
         self.read(pointer, referenced::certificates(&path))
     }

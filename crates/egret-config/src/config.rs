@@ -122,12 +122,17 @@ impl Config {
     }
 
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
-    /// CA certificates, credentials and the hosts file. Relative paths begin at `base_dir`.
+    /// CA certificates, credentials, users, keys and the hosts file. Relative paths begin at `base_dir`.
     #[must_use]
     pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
         let file = &self.file;
         let parents = file.parents.iter().flat_map(|parent| [&parent.credentials_file, &parent.trusted_ca]);
-        let paths = parents.chain([&file.upstream.trusted_ca]).flatten().map(|path| &path.0);
+        let authentication = &file.authentication;
+        let directory =
+            authentication.ldap.iter().flat_map(|ldap| [&ldap.trusted_ca, &ldap.bind_password_file]);
+        let tokens = authentication.jwt.iter().flat_map(|jwt| [&jwt.trusted_ca, &jwt.keys_file]);
+        let others = [&file.upstream.trusted_ca, &authentication.htpasswd];
+        let paths = parents.chain(directory).chain(tokens).chain(others).flatten().map(|path| &path.0);
         let mut paths: Vec<_> = paths.chain(&file.dns.hosts_file.0).map(|path| base_dir.join(path)).collect();
         paths.sort();
         paths.dedup();

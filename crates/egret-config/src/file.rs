@@ -2,6 +2,7 @@
 //!
 //! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
 
+mod authentication;
 mod guard;
 mod http;
 mod limits;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use egret_core::settings::{DrainSettings, ProcessSettings};
 
+pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use limits::Limits;
@@ -61,6 +63,9 @@ pub struct ConfigFile {
     /// link-local, cloud metadata, unspecified, multicast and reserved addresses, in every spelling, and
     /// by whatever name they are resolved from.
     pub guard: Guard,
+    /// Credentials of clients, in `Proxy-Authorization`. None are asked for unless there is something to
+    /// check them against: `htpasswd`, `ldap` or `jwt`. The manual has a page about it, credentials.md.
+    pub authentication: Authentication,
     /// Where clients may go. Deny rules win over allow rules; the guard wins over both.
     pub rules: Rules,
     /// Parent proxies. The first group that takes a destination is used; a destination that none takes
@@ -90,6 +95,7 @@ impl Default for ConfigFile {
             upstream: Upstream::default(),
             dns: Dns::default(),
             guard: Guard::default(),
+            authentication: Authentication::default(),
             rules: Rules::default(),
             parents: Vec::new(),
             drain: Drain::default(),

@@ -9,6 +9,7 @@ mod checks;
 mod command;
 mod compile;
 mod config;
+mod credentials;
 mod emit;
 pub mod file;
 mod mask;

@@ -19,6 +19,8 @@ pub struct Overrides {
     pub dns: Vec<String>,
     /// `--upstream-ca`: instead of `upstream.trustedCA`. A relative path begins at the working directory.
     pub upstream_ca: Option<PathBuf>,
+    /// `--htpasswd`: instead of `authentication.htpasswd`. A relative path begins at the working directory.
+    pub htpasswd: Option<PathBuf>,
     /// `--parent`: URLs of one group that stands instead of `parents`.
     pub parents: Vec<String>,
     /// `--no-proxy`: a list in `NO_PROXY`'s form, added to `noProxy` of every group.
@@ -54,6 +56,7 @@ impl Overrides {
             admin: text(&self.admin),
             dns: texts(&self.dns),
             upstream_ca: self.upstream_ca.clone().filter(|path| !path.as_os_str().is_empty()),
+            htpasswd: self.htpasswd.clone().filter(|path| !path.as_os_str().is_empty()),
             parents: texts(&self.parents),
             no_proxy: text(&self.no_proxy),
             allow_hosts: texts(&self.allow_hosts),
@@ -89,6 +92,9 @@ impl Overrides {
         }
         if let Some(path) = &self.upstream_ca {
             set(root, &["upstream", "trustedCA"], path_node("--upstream-ca", path));
+        }
+        if let Some(path) = &self.htpasswd {
+            set(root, &["authentication", "htpasswd"], path_node("--htpasswd", path));
         }
         if let Some(output) = &self.access_log {
             let flag = yaml::flag("--access-log");

@@ -113,7 +113,8 @@ fn kind(shape: &Shape<'_>) -> String {
         Some("host-pattern") => "host pattern",
         Some("no-proxy") => "`NO_PROXY` term",
         Some("proxy-url") => "URL of a proxy",
-        Some("http-url") => "URL",
+        Some("http-url" | "keys-url") => "URL",
+        Some("directory-url") => "URL of a directory server",
         Some("path") => "path",
         Some("path-or-off") => "path, or `off`",
         Some("name") => "name",
@@ -204,6 +205,11 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
         text.push_str(&fold(description, &format!("{indent}# "), 100));
     }
     if let Some(object) = shape.object.filter(|_| shape.words.is_empty()) {
+        let is_left_out = default.is_none() && object.get("required").is_some();
+        if is_left_out {
+            commented(text, &format!("{indent}# {name}:"), object, indent);
+            return;
+        }
         text.push_str(&format!("{indent}{name}:\n"));
         for (name, field) in properties(object) {
             let default = default.and_then(|default| default.get(name)).or_else(|| field.get("default"));
@@ -230,6 +236,11 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
 
 /// An item of a list with each of its fields, in comments.
 fn item_in_comments(text: &mut String, name: &str, item: &Map<String, Value>, indent: &str) {
+    commented(text, &format!("{indent}# {name}:\n{indent}#   -"), item, indent);
+}
+
+/// A mapping that says nothing by default, or an item of a list, in comments.
+fn commented(text: &mut String, head: &str, item: &Map<String, Value>, indent: &str) {
     let mut inner = String::new();
     for (name, field) in properties(item) {
         let example = field.get("examples").and_then(Value::as_array).and_then(|examples| examples.first());
@@ -237,7 +248,7 @@ fn item_in_comments(text: &mut String, name: &str, item: &Map<String, Value>, in
             field.get("default").filter(|default| default.as_array().is_none_or(|list| !list.is_empty()));
         example_field(&mut inner, name, field, value.or(example), "    ");
     }
-    text.push_str(&format!("{indent}# {name}:\n{indent}#   -\n"));
+    text.push_str(&format!("{head}\n"));
     for line in inner.lines() {
         text.push_str(&format!("{indent}# {line}\n"));
     }

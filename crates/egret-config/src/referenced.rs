@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use egret_core::htpasswd::UserFile;
 use egret_core::route::Credentials;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -15,6 +16,9 @@ use crate::yaml;
 /// Every CA that Mozilla trusts takes 250 KiB.
 const MAX_CERTIFICATES: usize = 4 << 20;
 const MAX_CREDENTIALS: usize = 4 << 10;
+/// A hundred thousand users.
+const MAX_USERS: usize = 16 << 20;
+const MAX_KEYS: usize = 256 << 10;
 
 /// Why a file cannot be used. Never holds its content.
 #[derive(Debug)]
@@ -68,19 +72,65 @@ pub(crate) fn certificates(path: &Path) -> Result<Arc<[u8]>, FileError> {
     Ok(bytes.into())
 }
 
+/// Reads users and their password hashes.
+pub(crate) fn users(path: &Path) -> Result<UserFile, FileError> {
+    let bytes = at_most(path, MAX_USERS, "16 MiB")?;
+    let help = "each line is user:hash; make one with: egret users add FILE USER";
+    let file = UserFile::parse(&bytes)
+        .map_err(|wrong| error(path, &format!("is no file of users: {wrong}"), Some(help)))?;
+    if file.is_empty() && !file.warnings.is_empty() {
+        let first = &file.warnings[0];
+        let what = format!("has nobody who can log in: on line {}, {}", first.line, first.what);
+        return Err(error(path, &what, Some("make new hashes with: egret users add FILE USER")));
+    }
+    Ok(file)
+}
+
+/// Reads a password from the one line of a file.
+pub(crate) fn password(path: &Path) -> Result<String, FileError> {
+    let help = Some("it holds the password on its one line");
+    let bytes = at_most(path, MAX_CREDENTIALS, "4 KiB")?;
+    let text = String::from_utf8(bytes).map_err(|_| error(path, "is not UTF-8", help))?;
+    let line = one_line(&text).ok_or_else(|| error(path, "has more than one line", help))?;
+    if line.is_empty() {
+        return Err(error(path, "is empty", help));
+    }
+    Ok(line.to_owned())
+}
+
+/// Reads a JWK set. What the keys are is for whoever uses them to say.
+pub(crate) fn keys(path: &Path) -> Result<Arc<[u8]>, FileError> {
+    let help = Some("a JWK set is an object with a list `keys` (RFC 7517 section 5)");
+    let bytes = at_most(path, MAX_KEYS, "256 KiB")?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|cause| error(path, &format!("is no JSON: {cause}"), help))?;
+    match value.get("keys").and_then(serde_json::Value::as_array) {
+        Some(list) if !list.is_empty() => Ok(bytes.into()),
+        _ => Err(error(path, "holds no keys", help)),
+    }
+}
+
+fn at_most(path: &Path, most: usize, words: &str) -> Result<Vec<u8>, FileError> {
+    let bytes = bounded(path, most + 1)?;
+    if bytes.len() > most {
+        return Err(error(path, &format!("is larger than {words}"), None));
+    }
+    Ok(bytes)
+}
+
+/// The text without the end of its line; `None` when there is more than one.
+fn one_line(text: &str) -> Option<&str> {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    (!line.contains('\n')).then_some(line)
+}
+
 /// Reads `user:password` from the one line of a file.
 pub(crate) fn credentials(path: &Path) -> Result<Credentials, FileError> {
     let help = Some("it holds user, colon and password on one line");
-    let bytes = bounded(path, MAX_CREDENTIALS + 1)?;
-    if bytes.len() > MAX_CREDENTIALS {
-        return Err(error(path, "is larger than 4 KiB", help));
-    }
+    let bytes = at_most(path, MAX_CREDENTIALS, "4 KiB")?;
     let text = String::from_utf8(bytes).map_err(|_| error(path, "is not UTF-8", help))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.contains('\n') {
-        return Err(error(path, "has more than one line", help));
-    }
+    let line = one_line(&text).ok_or_else(|| error(path, "has more than one line", help))?;
     let (user, password) = line.split_once(':').ok_or_else(|| error(path, "has no colon", help))?;
     Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
 }

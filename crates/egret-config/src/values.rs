@@ -5,6 +5,7 @@
 
 mod address;
 mod duration;
+mod login;
 mod size;
 mod url;
 mod word;
@@ -13,6 +14,7 @@ use std::fmt;
 
 pub use address::{Address, AddressOrOff, DnsServer, Network, SourceAddress};
 pub use duration::Time;
+pub use login::{DirectoryUrl, KeysUrl, Realm, Words};
 pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
@@ -124,22 +126,26 @@ textual!(
     Address,
     AddressOrOff,
     Contact,
+    DirectoryUrl,
     DnsServer,
     Domain,
     Endpoint,
     FilePath,
     FilePathOrOff,
     HostTerm,
+    KeysUrl,
     Name,
     Network,
     NoProxyTerm,
     Ports,
     ProxyUrl,
+    Realm,
     ServiceName,
     Size,
     SourceAddress,
     Time,
     Via,
+    Words,
 );
 
 #[cfg(test)]

@@ -195,8 +195,8 @@ impl Gate {
     }
 }
 
-/// A grant to dial a parent proxy. Parents are named by whoever runs the proxy, so their addresses
-/// pass neither the guard nor the rules; only the proxy's own listeners are refused.
+/// A grant to dial a parent proxy, or a service that the proxy itself needs. They are named by whoever
+/// runs the proxy, so their addresses pass neither the guard nor the rules; only the proxy's own listeners are refused.
 ///
 /// # Errors
 /// The denial, when every address is the proxy itself or there is none.
@@ -210,10 +210,17 @@ pub fn grant_parent(gate: &Gate, parent: &Destination, resolved: &[IpAddr]) -> R
         if resolved.is_empty() {
             return Err(without_address(parent));
         }
-        let detail = format!("the parent {parent} is this proxy itself");
+        let detail = format!("{parent} is this proxy itself");
         return Err(Denial { reason: Reason::LoopDetected, rule: None, detail });
     }
     Ok(Grant { destination: parent.clone(), addresses, rule: None })
+}
+
+/// A grant for a service that the proxy itself needs (where keys for tokens are), to be reached through a
+/// parent that resolves the name. Such services are named by whoever runs the proxy.
+#[must_use]
+pub fn grant_service_by_parent(service: &Destination) -> Grant {
+    Grant { destination: service.clone(), addresses: SmallVec::new(), rule: None }
 }
 
 fn denied_by(rule: &Rule, destination: &Destination) -> Denial {

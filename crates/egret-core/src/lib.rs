@@ -5,9 +5,11 @@
 //! Nothing in this crate does I/O or knows a runtime, so every rule in it can be tested with a table.
 
 pub mod address;
+pub mod authentication;
 pub mod destination;
 pub mod flow_id;
 pub mod gate;
+pub mod htpasswd;
 pub mod identity;
 pub mod pattern;
 pub mod reason;

@@ -130,8 +130,23 @@ reasons! {
         "The destination is an address that the built-in guard protects (loopback, link-local, metadata, multicast, or the proxy itself).",
         "If the destination is meant to be reached, add it to `guard.allow`.";
     AuthenticationRequired = "authentication-required", 407, Policy, "http_request_denied",
-        "The proxy wants credentials and the request carries none that are valid.",
-        "Add user and password to the proxy's URL.";
+        "The proxy wants credentials and the request carries none that it takes.",
+        "Add user and password to the proxy's URL (http://user:password@proxy:8888), or send a token in Proxy-Authorization.";
+    CredentialsMalformed = "credentials-malformed", 400, Client, "http_request_error",
+        "The credentials in Proxy-Authorization cannot be read.",
+        "The detail says what is wrong with them. In a proxy's URL, write special characters of user and password as %XX.";
+    CredentialsRefused = "credentials-refused", 407, Policy, "http_request_denied",
+        "The credentials are wrong, or not valid any more.",
+        "Check user and password, or get a new token.";
+    UserNotAllowed = "user-not-allowed", 403, Policy, "http_request_denied",
+        "The credentials are good, but this user may not use the proxy.",
+        "Ask whoever runs the proxy to add the user to a group that may.";
+    TooManyFailures = "too-many-failed-logins", 429, Policy, "http_request_denied",
+        "Wrong credentials came from this client's address again and again, so for a while no others are checked.",
+        "Look for the program that sends wrong credentials, and try again after the time in Retry-After.";
+    AuthenticationUnavailable = "authentication-unavailable", 503, Egret, "proxy_internal_error",
+        "The credentials could not be checked: the directory, the keys or the time for it were not there.",
+        "Try again; whoever runs the proxy finds the cause in its log.";
     UdpNotAllowed = "udp-not-allowed", 403, Policy, "http_request_denied",
         "The client asked for datagrams (SOCKS5 UDP ASSOCIATE), and `socks.udp` is off.",
         "Use TCP, or ask whoever runs the proxy whether datagrams can be switched on.";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
+use crate::identity::User;
 use crate::reason::Reason;
 
 /// The protocol on one side of a flow.
@@ -83,6 +84,8 @@ pub struct FlowRecord {
     pub started: SystemTime,
     /// The client's address.
     pub client: SocketAddr,
+    /// The user, where credentials proved who it is.
+    pub user: Option<User>,
     /// The request method. Empty when no request could be read.
     pub method: MethodName,
     /// The target: the absolute URL without user information, or `host:port` for CONNECT.

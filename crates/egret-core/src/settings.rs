@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authentication::Authentication;
 use crate::gate::Gate;
 use crate::route::Routes;
 
@@ -15,6 +16,8 @@ use crate::route::Routes;
 pub struct Snapshot {
     /// Counts reloads, from 1. Connections kept from an older generation are not used again.
     pub generation: u64,
+    /// Whom credentials are asked of; `None` for nobody.
+    pub authentication: Option<Arc<Authentication>>,
     /// Who may go where.
     pub gate: Gate,
     /// Which way.

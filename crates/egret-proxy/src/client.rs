@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use egret_core::identity::Identity;
+use egret_core::identity::{Identity, User};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::{Duration, Instant};
 
@@ -36,6 +36,9 @@ pub struct Client {
     /// An upstream connection that authenticated this client (NTLM, Negotiate) and therefore serves
     /// nobody else.
     pub pinned: Option<(PoolKey, UpstreamConnection)>,
+    /// The user of the last request over HTTP. Each request proves anew who it is of, so this is nobody's
+    /// identity; it tells when `pinned` is somebody else's.
+    pub user_before: Option<User>,
 }
 
 /// Memory that is used again.

@@ -39,6 +39,7 @@ impl Flow {
             id: worker.next_id(),
             started: SystemTime::now(),
             client: identity.client,
+            user: identity.user.clone(),
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,

@@ -1,6 +1,7 @@
 //! The data path: everything that happens to a flow between `accept` and its record.
 //!
-//! A connection meets the modules in this order: [`listener`], [`inlet`] (by [`detect`]), [`gate`],
+//! A connection meets the modules in this order: [`listener`], [`inlet`] (by [`detect`]), [`credentials`],
+//! [`gate`],
 //! [`tunnel`] or [`forward`], [`upstream`], [`relay`], and [`flow`], which leaves the record.
 //! [`refuse`] turns every failure into a reply.
 
@@ -9,6 +10,7 @@ pub mod body;
 pub mod buffer;
 pub mod client;
 pub mod control;
+pub mod credentials;
 pub mod deadline;
 pub mod detect;
 pub mod flow;

@@ -16,19 +16,21 @@ pub struct Refusal {
     pub detail: String,
     /// The rule that decided, where one did.
     pub rule: Option<Arc<str>>,
+    /// Header fields that belong to the reason: challenges, when to try again.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     /// A refusal with particulars.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), rule: None }
+        Self { reason, detail: detail.into(), rule: None, fields: Vec::new() }
     }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason, detail: denial.detail, rule: denial.rule }
+        Self { reason: denial.reason, detail: denial.detail, rule: denial.rule, fields: Vec::new() }
     }
 }
 
@@ -130,6 +132,7 @@ impl Refusal {
         if facts.status == 503 {
             fields.push(("Retry-After", "1".to_owned()));
         }
+        fields.extend(self.fields.iter().cloned());
         if facts.status == 405 {
             fields.push(("Allow", "GET, HEAD, OPTIONS".to_owned()));
         }

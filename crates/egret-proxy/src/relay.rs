@@ -14,6 +14,7 @@ use tokio::time::{Duration, Instant};
 use crate::buffer::{self, Buffer};
 use crate::client::{self, Client};
 use crate::control::{CLOSE, RECHECK};
+use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::refuse::Refusal;
@@ -291,8 +292,11 @@ fn recheck(flow: &mut Flow) -> Option<Refusal> {
             _ => Ok(()),
         });
     flow.snapshot = snapshot;
+    if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
+        return Some(Refusal::new(Reason::PolicyChanged, detail));
+    }
     let denial = outcome.err()?;
-    Some(Refusal { reason: Reason::PolicyChanged, detail: denial.detail, rule: denial.rule })
+    Some(Refusal { reason: Reason::PolicyChanged, ..denial.into() })
 }
 
 fn broken(failure: Failure, up: bool) -> Refusal {

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
+use crate::credentials::CredentialsError;
 use crate::listener::{self, Acceptor, Bound, Seat};
 use crate::metrics::Metrics;
 use crate::upstream::UpstreamError;
@@ -27,6 +28,17 @@ const IDLE_GRACE: Duration = Duration::from_secs(2);
 
 /// What is left to connections after the drain period.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// A snapshot cannot be put into force.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// For what leads to upstreams.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// For what credentials are checked against.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
 
 /// The running proxy.
 pub struct Server {
@@ -111,8 +123,10 @@ impl Server {
     ///
     /// # Errors
     /// The snapshot cannot be used; the old one stays in force.
-    pub fn apply(&self, snapshot: &Snapshot) -> Result<(), UpstreamError> {
+    pub fn apply(&self, snapshot: &Snapshot) -> Result<(), ApplyError> {
+        let credentials = self.shared.credentials.prepare(snapshot)?;
         self.shared.upstream.apply(snapshot)?;
+        self.shared.credentials.commit(credentials);
         for worker in &self.workers {
             worker.snapshot.store(Arc::new(snapshot.clone()));
             worker.registry.signal(RECHECK);

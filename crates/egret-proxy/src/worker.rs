@@ -12,6 +12,7 @@ use egret_core::settings::Snapshot;
 
 use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
+use crate::credentials::Credentials;
 use crate::metrics::{Limit, WorkerMetrics};
 use crate::upstream::Upstream;
 use crate::upstream::pool::Pool;
@@ -27,6 +28,8 @@ pub trait RecordSink: Send + Sync {
 pub struct Shared {
     /// Resolver, TLS and parents.
     pub upstream: Arc<Upstream>,
+    /// What credentials are checked against.
+    pub credentials: Arc<Credentials>,
     /// Counts client connections.
     pub connections: Connections,
     /// UDP associations that are open.

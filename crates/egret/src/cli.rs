@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Make certificates for TLS to the proxy, look at them, renew them
     Certs(Box<CertsArgs>),
+    /// Add, check, remove and list the users of an htpasswd file
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }
@@ -45,6 +48,77 @@ pub(crate) enum ConfigCommand {
     Reference,
     /// Print a configuration file with every field and its default
     Example,
+}
+
+/// `egret users`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Add a user, or give one a new password; the file is made if there is none
+    Add(AddUserArgs),
+    /// Check a user's password: exit status 1 when it is wrong
+    Verify(VerifyUserArgs),
+    /// Remove a user
+    Remove(RemoveUserArgs),
+    /// List the users and how their passwords are hashed
+    List(ListUsersArgs),
+}
+
+/// `egret users add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddUserArgs {
+    /// The htpasswd file
+    pub file: PathBuf,
+    /// The user's name
+    pub user: String,
+    /// Read the password from the first line of standard input instead of asking for it
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// How the password is hashed
+    #[arg(long, value_enum, default_value = "bcrypt")]
+    pub hash: Hash,
+    /// Cost of bcrypt, 4 to 17; one more takes twice the time to check, and to guess
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(4..=17))]
+    pub cost: u32,
+}
+
+/// `egret users verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyUserArgs {
+    /// The htpasswd file
+    pub file: PathBuf,
+    /// The user's name
+    pub user: String,
+    /// Read the password from the first line of standard input instead of asking for it
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `egret users remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveUserArgs {
+    /// The htpasswd file
+    pub file: PathBuf,
+    /// The user's name
+    pub user: String,
+}
+
+/// `egret users list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListUsersArgs {
+    /// The htpasswd file
+    pub file: PathBuf,
+    /// How the list is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How a password is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hash {
+    /// bcrypt: every program that reads htpasswd files knows it
+    Bcrypt,
+    /// Argon2id: harder to guess, but Apache and nginx do not know it
+    Argon2,
 }
 
 /// `egret check`.
@@ -98,6 +172,10 @@ pub(crate) struct ProxyArgs {
     /// Deny these hosts, in the same form; wins over --allow-host
     #[arg(long, value_name = "HOST", env = "EGRET_DENY_HOST", value_delimiter = ',')]
     pub deny_host: Vec<String>,
+    /// File of users and password hashes (htpasswd): clients have to send a user name and its password;
+    /// `egret users add FILE USER` makes one
+    #[arg(long, value_name = "FILE", env = "EGRET_HTPASSWD")]
+    pub htpasswd: Option<PathBuf>,
     /// Where access lines go: `stdout`, `off`, or the path of a file [default: stdout]
     #[arg(long, value_name = "WHERE", env = "EGRET_ACCESS_LOG")]
     pub access_log: Option<String>,
@@ -138,6 +216,7 @@ impl ProxyArgs {
             no_proxy: self.no_proxy.clone(),
             allow_hosts: self.allow_host.clone(),
             deny_hosts: self.deny_host.clone(),
+            htpasswd: self.htpasswd.clone(),
             log_level: self.log_level.clone(),
             log_format: self.diagnostics_format.clone(),
             access_log: self.access_log.clone(),

@@ -10,6 +10,7 @@ mod otlp;
 mod proxy;
 mod reasons;
 mod reload;
+mod users;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Certs(args)) => certs::run(&args),
+        Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
 }

@@ -10,6 +10,7 @@ use egret_config::{Compiled, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{HttpSettings, Snapshot};
 use egret_proxy::access_log::AccessLog;
+use egret_proxy::credentials::Credentials;
 use egret_proxy::listener::{self, Bound};
 use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
@@ -128,10 +129,15 @@ async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Res
         .map_err(|error| failure("the access log cannot be opened")(error.to_string()))?;
     let log = Arc::new(log);
     let exporter = start_exporter(compiled.tracing.as_ref(), &snapshot)?;
-    let metrics = Arc::new(Metrics::new(workers, build_info(), sources(&upstream, &log, exporter.as_ref())));
+    let credentials = Credentials::new(&snapshot, upstream.clone())
+        .map_err(|error| failure("credentials cannot be checked")(error.to_string()))?;
+    let credentials = Arc::new(credentials);
+    let sources = sources(&upstream, &credentials, &log, exporter.as_ref());
+    let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
     metrics.config_loaded(snapshot.generation);
     let shared = Arc::new(Shared {
         upstream,
+        credentials,
         connections: Default::default(),
         udp_associations: Default::default(),
         draining: Default::default(),
@@ -236,8 +242,14 @@ fn build_info() -> BuildInfo {
     }
 }
 
-fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Otlp>) -> Sources {
-    let (dns, parents, log) = (upstream.clone(), upstream.clone(), log.clone());
+fn sources(
+    upstream: &Arc<Upstream>,
+    credentials: &Arc<Credentials>,
+    log: &Arc<AccessLog>,
+    exporter: Option<&Otlp>,
+) -> Sources {
+    let (dns, parents, credentials, log) =
+        (upstream.clone(), upstream.clone(), credentials.clone(), log.clone());
     Sources {
         dns: Some(Box::new(move || {
             let stats = dns.stats();
@@ -257,6 +269,7 @@ fn sources(upstream: &Arc<Upstream>, log: &Arc<AccessLog>, exporter: Option<&Otl
                 .map(|(group, parent, up, _)| ParentFigure { group, parent: parent.to_string(), up })
                 .collect()
         })),
+        credentials: Some(Box::new(move || credentials.figures())),
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod compile;
+mod credentials;
 mod errors;
 mod examples;
 mod generated;

@@ -1,6 +1,6 @@
 //! The Common Log Format, as Apache and most programs that read logs know it.
 //!
-//! `client - - [time] "method target protocol" status bytes`; the time is that of the request.
+//! `client - user [time] "method target protocol" status bytes`; the time is that of the request.
 
 use egret_core::record::FlowRecord;
 
@@ -9,7 +9,9 @@ use super::text;
 
 pub(super) fn append(out: &mut Vec<u8>, record: &FlowRecord, clock: &mut Clock) {
     text::ip(out, record.client.ip());
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    text::user(out, record);
+    out.extend_from_slice(b" [");
     clock.common(out, record.started);
     out.extend_from_slice(b"] \"");
     if record.method.as_str().is_empty() && record.target.is_empty() {

@@ -30,6 +30,10 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     out.time("time", ended(record));
     out.word("flow", record.id.as_str());
     out.address("client", record.client);
+    if let Some(user) = &record.user {
+        out.text("user", &user.name);
+        out.word("proof", user.proof.as_str());
+    }
     out.text("method", record.method.as_str());
     out.text("target", &record.target);
     out.word("treatment", record.treatment.as_str());

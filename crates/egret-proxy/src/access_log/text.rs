@@ -157,6 +157,12 @@ pub(super) fn word(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// Appends the name of a flow's user as one word, or a dash.
+pub(super) fn user(out: &mut Vec<u8>, record: &egret_core::record::FlowRecord) {
+    let name = record.user.as_ref().map(|user| &*user.name).filter(|name| !name.is_empty());
+    word(out, name.unwrap_or("-"));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

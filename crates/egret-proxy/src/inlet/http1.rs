@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::buffer;
 use crate::client::{Client, head_limits};
 use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::exchange::HeadReader;
 use crate::forward::{self, After};
@@ -134,6 +135,12 @@ pub(super) async fn serve_request(
         head: head.method_text(client.filled()) == "HEAD",
         has_body: head.body != BodyLength::None,
     };
+    let is_for_the_proxy = matches!(head.target, Target::Origin | Target::Asterisk);
+    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, &head).await {
+        client.consume(head.length);
+        client.spare.request_fields = head.fields;
+        return refuse(client, flow, &refusal, &wish).await;
+    }
     match &head.target {
         Target::Authority { destination } => {
             let destination = destination.clone();

@@ -35,6 +35,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         worker,
         spare: Spare::default(),
         pinned: None,
+        user_before: None,
     };
     match begin(&mut client).await {
         Ok(First::Http2) => Box::pin(http2::serve(client, listener)).await,

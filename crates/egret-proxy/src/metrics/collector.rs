@@ -14,7 +14,7 @@ use prometheus_client::encoding::{
 use super::Inner;
 use super::families::{self, Family};
 use super::histogram::Sum;
-use super::labels::{Limit, MethodClass, Phase, PoolEvent, StatusClass};
+use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
 use super::process::ProcessFigures;
 use super::sources::Sources;
 use super::worker::{OUTCOMES, WorkerMetrics};
@@ -31,6 +31,7 @@ impl Collector for Scrape {
         connections(inner, &mut out)?;
         phases(inner, &mut out)?;
         limits_and_pool(inner, &mut out)?;
+        credentials(inner, &mut out)?;
         sources(&inner.sources, &mut out)?;
         configuration(inner, &mut out)?;
         process(&mut out)
@@ -162,6 +163,32 @@ fn limits_and_pool(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
         |worker| &worker.pool[PoolEvent::Released.index()],
     );
     out.gauge(&families::POOL_IDLE, idle)
+}
+
+fn credentials(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let Some(figures) = inner.sources.credentials.as_ref().and_then(|ask| ask()) else { return Ok(()) };
+    let mut encoder = out.family(&families::CREDENTIALS)?;
+    for method in CredentialMethod::ALL {
+        for result in CredentialResult::ALL {
+            let count = sum(inner, |worker| &worker.credentials[method.index()][result.index()]);
+            if count > 0 {
+                let labels = [("method", method.as_str()), ("result", result.as_str())];
+                counter(&mut encoder, &labels, count)?;
+            }
+        }
+    }
+    out.gauge(&families::CREDENTIALS_REMEMBERED, figures.remembered)?;
+    out.gauge(&families::LOGIN_CLIENTS, figures.clients)?;
+    if let Some(up) = figures.directory_up {
+        out.gauge(&families::DIRECTORY_UP, u64::from(up))?;
+    }
+    if let Some(keys) = figures.keys {
+        out.gauge(&families::TOKEN_KEYS, keys)?;
+    }
+    if let Some(fetched) = figures.keys_fetched {
+        out.gauge(&families::TOKEN_KEYS_FETCHED, fetched)?;
+    }
+    Ok(())
 }
 
 fn sources(sources: &Sources, out: &mut Out<'_>) -> Result<(), Error> {

@@ -63,6 +63,18 @@ families! {
         "How long the phases of finished flows took: dns, connect, tls, first_byte (from the request's arrival), total.";
     LIMIT_HITS = "egret_limit_hits_total", Counter, ["limit"],
         "How often a limit was struck.";
+    CREDENTIALS = "egret_credentials_total", Counter, ["method", "result"],
+        "Requests by what was found out about their credentials, where credentials are asked for. Method: basic, bearer, none. Result: accepted (checked now), remembered (checked lately), refused, not_allowed, malformed, missing, blocked, unavailable.";
+    CREDENTIALS_REMEMBERED = "egret_credentials_remembered", Gauge, [],
+        "Credentials that were accepted and are not checked again for a while.";
+    LOGIN_CLIENTS = "egret_login_clients", Gauge, [],
+        "Client addresses whose failed logins are remembered.";
+    DIRECTORY_UP = "egret_directory_up", Gauge, [],
+        "1 when the directory (LDAP) answered the last time that it was asked, else 0.";
+    TOKEN_KEYS = "egret_token_keys", Gauge, [],
+        "Keys by which tokens are checked.";
+    TOKEN_KEYS_FETCHED = "egret_token_keys_fetched_timestamp_seconds", Gauge, [],
+        "When the keys for tokens were last fetched from their URL, in seconds since the epoch; absent before the first time.";
     POOL_HITS = "egret_pool_hits_total", Counter, [],
         "Requests sent on a kept upstream connection.";
     POOL_MISSES = "egret_pool_misses_total", Counter, [],

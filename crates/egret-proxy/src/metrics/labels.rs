@@ -154,6 +154,12 @@ label! {
         UdpAssociations = "udp_associations",
         /// `socks.udpDestinations`.
         UdpDestinations = "udp_destinations",
+        /// `authentication.checks`.
+        CredentialChecks = "credential_checks",
+        /// `authentication.backoff.failures`.
+        LoginFailures = "login_failures",
+        /// `authentication.backoff.clients`.
+        LoginClients = "login_clients",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.
@@ -176,6 +182,40 @@ label! {
         Kept = "kept",
         /// A connection left the pool: used, closed or too old.
         Released = "released",
+    }
+}
+
+label! {
+    /// How credentials were sent.
+    CredentialMethod {
+        /// Not at all, or in no way that is known.
+        None = "none",
+        /// User name and password.
+        Basic = "basic",
+        /// A token.
+        Bearer = "bearer",
+    }
+}
+
+label! {
+    /// What was found out about credentials.
+    CredentialResult {
+        /// A check found them good.
+        Accepted = "accepted",
+        /// They were found good lately.
+        Remembered = "remembered",
+        /// They are wrong.
+        Refused = "refused",
+        /// They are good, but this user may not use the proxy.
+        NotAllowed = "not_allowed",
+        /// They cannot be read.
+        Malformed = "malformed",
+        /// They were wanted, and there are none that are taken here.
+        Missing = "missing",
+        /// Not checked, because this client's address failed too often.
+        Blocked = "blocked",
+        /// They could not be checked.
+        Unavailable = "unavailable",
     }
 }
 

@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 
 pub use docs::{docs, markdown};
 pub use exposition::Exposition;
-pub use labels::{Limit, MethodClass, Phase, PoolEvent, StatusClass};
+pub use labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
 pub use sources::{DnsFigures, ParentFigure, Sources};
 pub use worker::WorkerMetrics;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::credentials::CredentialsFigures;
+
 /// What the resolver counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DnsFigures {
@@ -42,6 +44,8 @@ pub struct Sources {
     pub dns: Ask<DnsFigures>,
     /// The parents of all groups. Their number is bounded by the configuration.
     pub parents: Ask<Vec<ParentFigure>>,
+    /// What is remembered of credentials, and how their back ends are; `None` where none are asked for.
+    pub credentials: Ask<Option<CredentialsFigures>>,
     /// Lines that the access log dropped.
     pub access_log_dropped: Ask<u64>,
     /// Spans that the trace exporter dropped, where traces are exported.
@@ -53,6 +57,7 @@ impl fmt::Debug for Sources {
         f.debug_struct("Sources")
             .field("dns", &self.dns.is_some())
             .field("parents", &self.parents.is_some())
+            .field("credentials", &self.credentials.is_some())
             .field("access_log_dropped", &self.access_log_dropped.is_some())
             .field("spans_dropped", &self.spans_dropped.is_some())
             .finish()

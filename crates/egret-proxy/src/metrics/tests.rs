@@ -6,6 +6,7 @@ use egret_core::reason::Reason;
 
 use super::families;
 use super::*;
+use crate::credentials::CredentialsFigures;
 
 const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "abc", rustc: "1.95.0" };
 
@@ -15,6 +16,15 @@ fn full_sources() -> Sources {
         parents: Some(Box::new(|| {
             let parent = |name: &str, up| ParentFigure { group: "corporate".into(), parent: name.into(), up };
             vec![parent("a.example:3128", true), parent("odd\"\\\nname", false)]
+        })),
+        credentials: Some(Box::new(|| {
+            Some(CredentialsFigures {
+                remembered: 7,
+                clients: 8,
+                directory_up: Some(true),
+                keys: Some(2),
+                keys_fetched: Some(1.5e9),
+            })
         })),
         access_log_dropped: Some(Box::new(|| 4)),
         spans_dropped: Some(Box::new(|| 6)),
@@ -128,6 +138,7 @@ fn every_family_of_the_table_is_scraped_and_none_besides() {
 fn labels_are_those_of_the_table() {
     let metrics = Metrics::new(1, BUILD, full_sources());
     metrics.worker(0).request(MethodClass::Get, 200, None);
+    metrics.worker(0).credentials(CredentialMethod::Basic, CredentialResult::Accepted);
     let text = metrics.render(None).body;
     for family in families::ALL.iter().filter(|family| !family.labels.is_empty()) {
         let line = text

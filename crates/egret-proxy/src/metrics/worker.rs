@@ -8,7 +8,7 @@ use egret_core::reason::Reason;
 use egret_core::record::FlowRecord;
 
 use super::histogram::Histogram;
-use super::labels::{Limit, MethodClass, Phase, PoolEvent, StatusClass};
+use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
 
 /// Outcomes of a request: every reason, and one more for going well.
 pub(super) const OUTCOMES: usize = Reason::COUNT + 1;
@@ -27,6 +27,7 @@ pub struct WorkerMetrics {
     pub(super) phases: [Histogram; Phase::COUNT],
     pub(super) limits: [AtomicU64; Limit::COUNT],
     pub(super) pool: [AtomicU64; PoolEvent::COUNT],
+    pub(super) credentials: [[AtomicU64; CredentialResult::COUNT]; CredentialMethod::COUNT],
 }
 
 impl Default for WorkerMetrics {
@@ -43,6 +44,7 @@ impl Default for WorkerMetrics {
             phases: Default::default(),
             limits: Default::default(),
             pool: Default::default(),
+            credentials: Default::default(),
         }
     }
 }
@@ -111,6 +113,11 @@ impl WorkerMetrics {
     /// A limit was struck.
     pub fn limit_hit(&self, limit: Limit) {
         add(&self.limits[limit.index()], 1);
+    }
+
+    /// Something was found out about credentials.
+    pub fn credentials(&self, method: CredentialMethod, result: CredentialResult) {
+        add(&self.credentials[method.index()][result.index()], 1);
     }
 
     /// Something happened with a kept upstream connection. Every [`PoolEvent::Kept`] has to be

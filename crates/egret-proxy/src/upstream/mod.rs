@@ -9,6 +9,7 @@ mod health;
 mod parent;
 pub mod pool;
 mod resolve;
+mod service;
 mod tls;
 
 use std::net::IpAddr;

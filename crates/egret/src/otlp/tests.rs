@@ -96,6 +96,7 @@ fn a_record() -> FlowRecord {
         id: FlowIds::new(1, 0, 1).next_id(),
         started: UNIX_EPOCH + Duration::from_secs(1_763_725_680),
         client: "192.0.2.7:51234".parse().unwrap(),
+        user: None,
         method: MethodName::new("GET"),
         target: "http://example.com:8080/a?token=secret".into(),
         treatment: Treatment::Forward,

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use egret_core::flow_id::FlowIds;
+use egret_core::identity::{Proof, User};
 use egret_core::reason::Reason;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::AccessLogFormat::{self, Combined, Common, Json, Logfmt, Squid};
@@ -86,6 +87,26 @@ fn common_and_combined_are_as_apache_writes_them() {
 }
 
 #[test]
+fn every_format_names_the_user() {
+    let user = |name: &str| FlowRecord {
+        user: Some(User { name: name.into(), proof: Proof::Htpasswd }),
+        ..a_record()
+    };
+    let alice = user("alice");
+    assert!(line(Json, &alice).contains(r#","user":"alice","proof":"htpasswd","#));
+    assert!(line(Logfmt, &alice).contains(" user=alice proof=htpasswd "));
+    assert!(line(Common, &alice).starts_with("192.0.2.7 - alice ["));
+    assert!(line(Combined, &alice).starts_with("192.0.2.7 - alice ["));
+    assert!(line(Squid, &alice).contains(" http://example.com/a?b=c alice HIER_DIRECT/"));
+    let odd = user("Jürgen \"x\" [0]");
+    assert!(
+        line(Common, &odd).starts_with("192.0.2.7 - J%c3%bcrgen%20%22x%22%20[0] ["),
+        "{}",
+        line(Common, &odd)
+    );
+}
+
+#[test]
 fn squid_has_its_result_codes_and_hierarchy() {
     let aborted = FlowRecord { status: 0, reason: Some(Reason::ClientAborted), ..a_record() };
     let unresolved = FlowRecord {
@@ -133,8 +154,8 @@ fn any_start() -> impl Strategy<Value = SystemTime> {
 
 prop_compose! {
     fn any_record()(
-        (number, started, client, method, target) in
-            (any::<u64>(), any_start(), any::<SocketAddr>(), any::<String>(), any::<String>()),
+        (number, started, client, user, method, target) in
+            (any::<u64>(), any_start(), any::<SocketAddr>(), any::<Option<String>>(), any::<String>(), any::<String>()),
         (status, reason, detail, rule, parent) in (any::<u16>(), prop::option::of(prop::sample::select(Reason::ALL)),
             any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>()),
         (dialled, reused, bytes_up, bytes_down, phases) in
@@ -145,7 +166,9 @@ prop_compose! {
     ) -> FlowRecord {
         FlowRecord {
             id: FlowIds::new(number, 0, 1).next_id(),
-            started, client, method: MethodName::new(&method), target, treatment, status, reason, detail,
+            started, client,
+            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap }),
+            method: MethodName::new(&method), target, treatment, status, reason, detail,
             rule: rule.map(Into::into), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
         }

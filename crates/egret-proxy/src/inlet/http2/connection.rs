@@ -81,8 +81,17 @@ pub(super) async fn serve(client: Client, listener: SocketAddr) {
         // connection and take away what it has not read yet.
         let deadline = Deadline::new();
         let spare = Spare::default();
-        let mut client =
-            Client { stream, input: None, identity, control, deadline, worker, spare, pinned: None };
+        let mut client = Client {
+            stream,
+            input: None,
+            identity,
+            control,
+            deadline,
+            worker,
+            spare,
+            pinned: None,
+            user_before: None,
+        };
         client.linger().await;
     }
 }

@@ -79,6 +79,7 @@ pub(super) async fn serve(
         worker: origin.worker,
         spare: Spare::default(),
         pinned: None,
+        user_before: None,
     };
     let head = match refusal {
         Some(refusal) => Err(refusal),

@@ -12,10 +12,12 @@ use egret_core::destination::Destination;
 use egret_core::reason::Reason;
 use egret_core::record::{MethodName, Protocol};
 use tokio::time::Duration;
+use zeroize::Zeroizing;
 
 use crate::buffer::{self, Buffer};
 use crate::client::Client;
 use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::credentials::{self, Asked};
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::refuse::Refusal;
@@ -115,26 +117,60 @@ impl Stop {
 async fn negotiate(client: &mut Client, version: Version) -> Result<Request, Stop> {
     let head = client.worker.snapshot.load().timeouts.head;
     client.deadline.set_after(head);
+    let asked = credentials::asked(&client.worker.snapshot.load(), client.identity.ip());
     if version == Version::Four {
-        return read(client, wire::request4, head).await;
+        let request = read(client, wire::request4, head).await?;
+        // It has room for a name, but for nothing that proves it.
+        return match asked {
+            Asked::Required => Err(Stop::refused(Refusal::new(
+                Reason::AuthenticationRequired,
+                "SOCKS4 carries no password: use SOCKS5",
+            ))),
+            Asked::Nothing | Asked::Optional => Ok(request),
+        };
     }
     let methods = read(client, wire::methods, head).await?;
-    if methods.none {
-        say(client, &[5, 0], head).await?;
-    } else if methods.password {
-        // Nobody has to prove anything here, and a client that can only do it this way may.
+    // Who offers a password where one may be given means to give it; where none is asked for, it is the
+    // last choice, for clients that know no other way.
+    if methods.password && (asked != Asked::Nothing || !methods.none) {
         say(client, &[5, 2], head).await?;
         client.deadline.set_after(head);
-        read(client, wire::password, head).await?;
+        let (user, password) = read(client, login, head).await?;
+        if asked != Asked::Nothing {
+            check(client, &user, &password).await?;
+        }
         say(client, &[1, 0], head).await?;
+    } else if methods.none && asked != Asked::Required {
+        say(client, &[5, 0], head).await?;
     } else {
-        let detail =
-            "the client offers neither \"no authentication\" nor user and password (RFC 1928 section 3)";
+        let detail = match asked {
+            Asked::Required => "the client offers no user and password (RFC 1929)",
+            Asked::Nothing | Asked::Optional => {
+                "the client offers neither \"no authentication\" nor user and password (RFC 1928 section 3)"
+            }
+        };
         let refusal = Refusal::new(Reason::AuthenticationRequired, detail);
         return Err(Stop::Refused { refusal, said: Some(vec![5, 0xff]) });
     }
     client.deadline.set_after(head);
     read(client, wire::request5, head).await
+}
+
+/// Reads user name and password.
+fn login(bytes: &[u8]) -> Read<(Vec<u8>, Zeroizing<Vec<u8>>)> {
+    let Some(((user, password), length)) = wire::password(bytes)? else { return Ok(None) };
+    Ok(Some(((bytes[user].to_vec(), Zeroizing::new(bytes[password].to_vec())), length)))
+}
+
+/// Finds out whether they belong together; the connection's flows are the user's then.
+async fn check(client: &mut Client, user: &[u8], password: &[u8]) -> Result<(), Stop> {
+    let worker = client.worker.clone();
+    let checking = credentials::check_password(&worker, client.identity.ip(), user, password);
+    match Box::pin(checking).await {
+        Ok(user) => client.identity.user = Some(user),
+        Err(refusal) => return Err(Stop::Refused { refusal, said: Some(vec![1, 1]) }),
+    }
+    Ok(())
 }
 
 async fn say(client: &mut Client, bytes: &[u8], limit: Duration) -> Result<(), Stop> {
