@@ -122,20 +122,24 @@ impl Config {
     }
 
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
-    /// CA certificates, credentials and the hosts file. Relative paths begin at `base_dir`.
+    /// certificates and keys, credentials and the hosts file. Relative paths begin at `base_dir`.
     #[must_use]
     pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
         let file = &self.file;
         let parents = file.parents.iter().flat_map(|parent| [&parent.credentials_file, &parent.trusted_ca]);
         let paths = parents.chain([&file.upstream.trusted_ca]).flatten().map(|path| &path.0);
-        let mut paths: Vec<_> = paths.chain(&file.dns.hosts_file.0).map(|path| base_dir.join(path)).collect();
+        let tls = file.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let tls = tls.flat_map(|tls| tls.files()).map(|path| &path.0);
+        let paths = paths.chain(&file.dns.hosts_file.0).chain(tls);
+        let mut paths: Vec<_> = paths.map(|path| base_dir.join(path)).collect();
         paths.sort();
         paths.dedup();
         paths
     }
 
     /// A problem with the value at a JSON pointer, or with what holds it when it was not written.
-    pub(crate) fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
+    #[must_use]
+    pub fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
         let mut holder = pointer;
         loop {
             if let Some(spot) = self.spots.get(holder) {

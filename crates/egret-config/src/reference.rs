@@ -105,6 +105,8 @@ fn kind(shape: &Shape<'_>) -> String {
         Some("duration") => "duration",
         Some("size") => "size",
         Some("address") => "IP address and port",
+        Some("listen-address") => "IP address and port",
+        Some("client-name") => "client name or pattern",
         Some("address-or-off") => "IP address and port, or `off`",
         Some("ip") => "IP address",
         Some("dns-server") => "IP address, with or without a port",

@@ -11,13 +11,14 @@ mod word;
 
 use std::fmt;
 
-pub use address::{Address, AddressOrOff, DnsServer, Network, SourceAddress};
+pub use address::{Address, AddressOrOff, DnsServer, ListenAddress, Network, SourceAddress};
 pub use duration::Time;
 pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
 pub use word::{
-    Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, Ports, ServiceName, Via,
+    ClientPattern, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, Ports, ServiceName,
+    Via,
 };
 
 use serde_json::{Value, json};
@@ -123,6 +124,7 @@ macro_rules! textual {
 textual!(
     Address,
     AddressOrOff,
+    ClientPattern,
     Contact,
     DnsServer,
     Domain,
@@ -130,6 +132,7 @@ textual!(
     FilePath,
     FilePathOrOff,
     HostTerm,
+    ListenAddress,
     Name,
     Network,
     NoProxyTerm,

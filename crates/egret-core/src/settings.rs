@@ -354,6 +354,15 @@ impl Default for ProcessSettings {
     }
 }
 
+/// A listener, as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// The address; port 0 for any that is free.
+    pub address: SocketAddr,
+    /// TLS; `None` for plain HTTP.
+    pub tls: Option<ListenerTls>,
+}
+
 /// TLS of a listener: which files it is made of. They are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
@@ -364,8 +373,8 @@ pub struct ListenerTls {
     pub min_version: TlsVersion,
     /// Whether clients have to show a certificate.
     pub client_auth: ClientAuth,
-    /// Files with the CAs that client certificates may be signed by.
-    pub client_ca: Vec<PathBuf>,
+    /// The file with the CAs that client certificates may be signed by.
+    pub client_ca: Option<PathBuf>,
     /// Files with revocation lists of those CAs.
     pub crls: Vec<PathBuf>,
     /// Names of which a client certificate must have one; empty for any.

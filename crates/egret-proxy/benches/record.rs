@@ -18,6 +18,7 @@ fn a_record() -> FlowRecord {
         id: FlowIds::new(1, 0, 1).next_id(),
         started: SystemTime::now(),
         client: ([192, 0, 2, 7], 51234).into(),
+        tls: None,
         method: MethodName::new("GET"),
         target: "http://registry.example.com/v2/library/alpine/manifests/latest?ns=docker.io".into(),
         treatment: Treatment::Forward,

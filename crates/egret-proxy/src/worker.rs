@@ -13,6 +13,7 @@ use egret_core::settings::Snapshot;
 use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
 use crate::metrics::{Limit, WorkerMetrics};
+use crate::throttle::Throttle;
 use crate::upstream::Upstream;
 use crate::upstream::pool::Pool;
 
@@ -31,6 +32,10 @@ pub struct Shared {
     pub connections: Connections,
     /// UDP associations that are open.
     pub udp_associations: Arc<AtomicUsize>,
+    /// TLS handshakes with clients that are under way.
+    pub handshakes: Arc<AtomicUsize>,
+    /// Bounds what the diagnostic log says about handshakes that fail.
+    pub handshake_log: Throttle,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.

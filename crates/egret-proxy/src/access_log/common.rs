@@ -1,6 +1,7 @@
 //! The Common Log Format, as Apache and most programs that read logs know it.
 //!
-//! `client - - [time] "method target protocol" status bytes`; the time is that of the request.
+//! `client - name [time] "method target protocol" status bytes`; the time is that of the request, the name
+//! that of a client that proved who it is.
 
 use egret_core::record::FlowRecord;
 
@@ -9,7 +10,10 @@ use super::text;
 
 pub(super) fn append(out: &mut Vec<u8>, record: &FlowRecord, clock: &mut Clock) {
     text::ip(out, record.client.ip());
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    // Readers split at spaces.
+    text::word(out, record.client_name().map_or("-", |name| name));
+    out.extend_from_slice(b" [");
     clock.common(out, record.started);
     out.extend_from_slice(b"] \"");
     if record.method.as_str().is_empty() && record.target.is_empty() {

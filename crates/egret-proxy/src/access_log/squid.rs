@@ -26,7 +26,9 @@ pub(super) fn append(out: &mut Vec<u8>, record: &FlowRecord) {
     word_or(out, record.method.as_str(), "NONE");
     out.push(b' ');
     word_or(out, &record.target, "error:invalid-request");
-    out.extend_from_slice(b" - ");
+    out.push(b' ');
+    word_or(out, record.client_name().map_or("", |name| name), "-");
+    out.push(b' ');
     hierarchy(out, record);
     out.extend_from_slice(b" -");
 }

@@ -126,6 +126,8 @@ label! {
         Connect = "connect",
         /// The TLS handshake with the upstream.
         Tls = "tls",
+        /// The TLS handshake with the client.
+        ClientTls = "client_tls",
         /// From the request's arrival to the first byte of the response.
         FirstByte = "first_byte",
         /// From the request's arrival to the end.
@@ -154,6 +156,10 @@ label! {
         UdpAssociations = "udp_associations",
         /// `socks.udpDestinations`.
         UdpDestinations = "udp_destinations",
+        /// `limits.handshakes`.
+        Handshakes = "handshakes",
+        /// `limits.clientNames`.
+        ClientNames = "client_names",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

@@ -17,6 +17,11 @@ fn full_sources() -> Sources {
             vec![parent("a.example:3128", true), parent("odd\"\\\nname", false)]
         })),
         access_log_dropped: Some(Box::new(|| 4)),
+        handshakes: Some(Box::new(|| 8)),
+        certificates: Some(Box::new(|| {
+            let (listener, certificate) = ("127.0.0.1:8443".to_owned(), "proxy.example".to_owned());
+            vec![CertificateFigure { listener, certificate, not_after: 2_000_000_000 }]
+        })),
         spans_dropped: Some(Box::new(|| 6)),
     }
 }

@@ -310,10 +310,10 @@ impl Loading {
 
     fn judging(&mut self, settings: &ListenerTls) -> Judging {
         let mut cas = Vec::new();
-        for (index, path) in settings.client_ca.iter().enumerate() {
+        if let Some(path) = &settings.client_ca {
             match files::load_cas(path) {
-                Ok(loaded) => cas.extend(loaded),
-                Err(error) => self.errors.push(SettingError::file(format!("clientCA/{index}"), &error)),
+                Ok(loaded) => cas = loaded,
+                Err(error) => self.errors.push(SettingError::file("clientCA", &error)),
             }
         }
         let mut crls = Vec::new();

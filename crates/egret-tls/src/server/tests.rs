@@ -78,7 +78,7 @@ impl Setting {
                 certificates: Vec::new(),
                 min_version: TlsVersion::Tls12,
                 client_auth,
-                client_ca: Vec::new(),
+                client_ca: None,
                 crls: Vec::new(),
                 allowed_clients: Vec::new(),
             },
@@ -86,7 +86,7 @@ impl Setting {
         };
         setting.add_certificate("server", &["localhost"]);
         if client_auth != ClientAuth::None {
-            setting.settings.client_ca.push(setting.write("ca.pem", &setting.ca.pem));
+            setting.settings.client_ca = Some(setting.write("ca.pem", &setting.ca.pem));
         }
         setting
     }
@@ -427,13 +427,13 @@ fn names_the_setting_of_each_file_that_is_wrong() {
     setting.add_certificate("second", &["second.test"]);
     setting.settings.certificates[0].key = setting.settings.certificates[1].key.clone();
     setting.settings.certificates[1].certificate = setting.directory.path().join("nowhere.crt");
-    setting.settings.client_ca = vec![setting.write("empty.pem", "")];
+    setting.settings.client_ca = Some(setting.write("empty.pem", ""));
     setting.settings.crls = vec![setting.write("no.crl", "hello")];
     let errors = ServerTls::load(&setting.settings, None).unwrap_err();
     let settings: Vec<&str> = errors.iter().map(|error| error.setting.as_str()).collect();
     assert_eq!(
         settings,
-        ["certificates/0/key", "certificates/1/certificate", "clientCA/0", "crl/0"],
+        ["certificates/0/key", "certificates/1/certificate", "clientCA", "crl/0"],
         "{errors:#?}"
     );
     assert!(errors.iter().all(|error| error.help.is_some()), "{errors:#?}");
