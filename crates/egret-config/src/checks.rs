@@ -74,9 +74,16 @@ impl Checks<'_> {
             let pointer = format!("/listeners/{index}");
             match &listener.tls {
                 Some(tls) if complete => self.tls(&format!("{pointer}/tls"), tls),
-                None if listener.address.port.is_none() && complete => {
+                // A `tls` that is wrong is left out, and would have brought a port.
+                None if listener.address.port.is_none()
+                    && !self.config.is_written(&format!("{pointer}/tls")) =>
+                {
                     let help = format!("add a port: {}", listener.address.with_default(8888));
-                    self.find(&format!("{pointer}/address"), "the address has no port", &help);
+                    self.find(
+                        &format!("{pointer}/address"),
+                        format!("`{}` has no port", listener.address.ip),
+                        &help,
+                    );
                 }
                 _ => {}
             }

@@ -133,6 +133,8 @@ fn every_family_of_the_table_is_scraped_and_none_besides() {
 fn labels_are_those_of_the_table() {
     let metrics = Metrics::new(1, BUILD, full_sources());
     metrics.worker(0).request(MethodClass::Get, 200, None);
+    metrics.worker(0).handshake_failed(Reason::ClientCertificateExpired);
+    metrics.worker(0).clients.finished(&"CN=a \"client\"".into(), None);
     let text = metrics.render(None).body;
     for family in families::ALL.iter().filter(|family| !family.labels.is_empty()) {
         let line = text
