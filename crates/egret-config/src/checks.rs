@@ -9,16 +9,20 @@ use std::time::Duration;
 use egret_core::route::ParentScheme;
 
 use crate::config::Config;
-use crate::file::{Parent, Rule};
+use crate::file::{ClientAuth, Listener, ListenerTls, Parent, Rule};
 use crate::problem::Problem;
 use crate::values::{Size, Time};
 use crate::walk::MOST_FINDINGS;
+
+/// Where listeners with TLS listen when no port is given.
+const TLS_PORT: u16 = 8443;
 
 /// Runs every check. `complete` says that nothing was left out of the file for being wrong: only then can
 /// something be wrong by its absence.
 pub(crate) fn run(config: &Config, complete: bool) -> Vec<Problem> {
     let mut checks = Checks { config, problems: Vec::new() };
     checks.addresses();
+    checks.listeners(complete);
     checks.durations();
     checks.sizes();
     checks.dns();
@@ -52,8 +56,8 @@ impl Checks<'_> {
         let file = self.config.file();
         let mut seen = HashMap::new();
         let listeners = file.listeners.iter().enumerate();
-        let listeners =
-            listeners.map(|(index, listener)| (format!("/listeners/{index}/address"), listener.address.0));
+        let listeners = listeners
+            .map(|(index, listener)| (format!("/listeners/{index}/address"), listening_on(listener)));
         let admin = file.admin.address.0.map(|address| ("/admin/address".to_owned(), address));
         for (pointer, address) in listeners.chain(admin) {
             let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -64,6 +68,51 @@ impl Checks<'_> {
             if let Some(first) = seen.insert(canonical, pointer.clone()) {
                 self.listened_twice(address, &first, &pointer);
             }
+        }
+    }
+
+    fn listeners(&mut self, complete: bool) {
+        let listeners = &self.config.file().listeners;
+        for (index, listener) in listeners.iter().enumerate() {
+            let pointer = format!("/listeners/{index}");
+            match &listener.tls {
+                Some(tls) if complete => self.tls(&format!("{pointer}/tls"), tls),
+                // A `tls` that is wrong is left out, and would have brought a port.
+                None if listener.address.port.is_none()
+                    && !self.config.is_written(&format!("{pointer}/tls")) =>
+                {
+                    let help = format!("add a port: {}", listener.address.with_default(8888));
+                    self.find(
+                        &format!("{pointer}/address"),
+                        format!("`{}` has no port", listener.address.ip),
+                        &help,
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tls(&mut self, pointer: &str, tls: &ListenerTls) {
+        let asks = tls.client_auth != ClientAuth::None;
+        if asks && tls.client_ca.is_none() {
+            self.find(
+                &format!("{pointer}/clientAuth"),
+                "client certificates are asked for, and no CA is named that may sign them",
+                "name its certificate file in `clientCA`",
+            );
+        }
+        let idle = [
+            ("clientCA", tls.client_ca.is_some()),
+            ("crl", !tls.crl.is_empty()),
+            ("allowedClients", !tls.allowed_clients.is_empty()),
+        ];
+        for (field, _) in idle.iter().filter(|(_, given)| *given && !asks) {
+            self.find(
+                &format!("{pointer}/{field}"),
+                "no client certificate is asked for, so this would have no effect",
+                "write clientAuth: required (or optional) beside it",
+            );
         }
     }
 
@@ -87,6 +136,7 @@ impl Checks<'_> {
             ("/timeouts/keepAlive", timeouts.keep_alive),
             ("/timeouts/connect", timeouts.connect),
             ("/timeouts/tls", timeouts.tls),
+            ("/timeouts/clientTLS", timeouts.client_tls),
             ("/timeouts/response", timeouts.response),
             ("/timeouts/bodyIdle", timeouts.body_idle),
             ("/timeouts/tunnelIdle", timeouts.tunnel_idle),
@@ -263,6 +313,11 @@ impl Checks<'_> {
             );
         }
     }
+}
+
+/// Where a listener listens.
+pub(crate) fn listening_on(listener: &Listener) -> SocketAddr {
+    listener.address.with_default(if listener.tls.is_some() { TLS_PORT } else { 0 })
 }
 
 /// A rule's name: its own, or its place.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use egret_core::authentication::Authentication;
+use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 
 use crate::compile::Compiled;
 use crate::config::{Config, check_bytes};
@@ -66,7 +67,16 @@ pub struct Verdict {
 /// `egret check FILE`: checks a configuration and the files it refers to.
 #[must_use]
 pub fn check_file(path: &Path, form: Form) -> Verdict {
-    match load(Some(path), &Overrides::default(), 1) {
+    check_file_with(path, form, |_| Vec::new())
+}
+
+/// As [`check_file`], with further checks of what was loaded: of what this crate cannot see.
+pub fn check_file_with(path: &Path, form: Form, more: impl FnOnce(&Loaded) -> Vec<Problem>) -> Verdict {
+    let loaded = load(Some(path), &Overrides::default(), 1).and_then(|loaded| {
+        let problems = more(&loaded);
+        if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+    });
+    match loaded {
         Ok(loaded) => Verdict {
             valid: true,
             text: match form {
@@ -86,7 +96,15 @@ pub fn check_file(path: &Path, form: Form) -> Verdict {
 
 /// What a configuration comes to, in one line: what people get wrong without an error.
 fn summary(compiled: &Compiled) -> String {
-    let listeners: Vec<_> = compiled.process.listeners.iter().map(ToString::to_string).collect();
+    let tls = |tls: &ListenerTls| match tls.client_auth {
+        ClientAuth::None => " (TLS)",
+        ClientAuth::Optional => " (TLS, client certificate optional)",
+        ClientAuth::Required => " (mutual TLS)",
+    };
+    let listener = |listener: &ListenerSettings| {
+        format!("{}{}", listener.address, listener.tls.as_ref().map_or("", tls))
+    };
+    let listeners: Vec<_> = compiled.listeners.iter().map(listener).collect();
     let gate = &compiled.snapshot.gate;
     let mut parts = vec![format!("listens on {}", listeners.join(", "))];
     parts.push(match (gate.guard.disabled, gate.guard.allow_loopback) {

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use egret_core::gate::{Gate, Guard, Rule};
 use egret_core::pattern::NoProxy;
 use egret_core::route::{Credentials, ParentGroup, Routes};
-use egret_core::settings::{AccessLogOutput, DnsSettings, ProcessSettings, Snapshot, UpstreamSettings};
+use egret_core::settings::{
+    AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Snapshot,
+    UpstreamSettings,
+};
 
-use crate::checks::{parent_name, rule_name};
+use crate::checks::{listening_on, parent_name, rule_name};
 use crate::config::Config;
 use crate::file::{self, DefaultRule, LogFormat, LogLevel, LoopbackRule, Resolve};
 use crate::problem::Problem;
@@ -25,6 +28,9 @@ pub struct Compiled {
     pub snapshot: Snapshot,
     /// What is fixed for the life of the process.
     pub process: ProcessSettings,
+    /// The listeners, in the order of `process.listeners`, with their TLS. Its files are read by whoever
+    /// speaks TLS.
+    pub listeners: Vec<ListenerSettings>,
     /// Where metrics and health are served; `None` for nowhere.
     pub admin: Option<SocketAddr>,
     /// The diagnostic log.
@@ -75,7 +81,7 @@ impl Config {
     pub fn compile(&self, generation: u64, base_dir: &Path) -> Result<Compiled, Vec<Problem>> {
         let file = self.file();
         let mut compiler = Compiler { config: self, base_dir, problems: Vec::new() };
-        let listeners: Vec<_> = file.listeners.iter().map(|listener| listener.address.0).collect();
+        let listeners: Vec<_> = file.listeners.iter().map(listening_on).collect();
         let snapshot = Snapshot {
             generation,
             authentication: compiler.authentication(),
@@ -93,7 +99,12 @@ impl Config {
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
+        let tls = file.listeners.iter().map(|listener| listener.tls.as_ref());
+        let tls = tls.map(|tls| tls.map(|tls| listener_tls(tls, base_dir)));
+        let settings =
+            listeners.iter().zip(tls).map(|(address, tls)| ListenerSettings { address: *address, tls });
         Ok(Compiled {
+            listeners: settings.collect(),
             snapshot,
             process: ProcessSettings { listeners, workers: file.workers as usize },
             admin: file.admin.address.0,
@@ -196,6 +207,24 @@ impl Compiler<'_> {
             }
         }
         Some(credentials)
+    }
+}
+
+fn listener_tls(tls: &file::ListenerTls, base_dir: &Path) -> ListenerTls {
+    let path = |path: &FilePath| base_dir.join(&path.0);
+    let certificate = |files: &file::Certificate| CertificateFiles {
+        certificate: path(&files.certificate),
+        key: files.key.as_ref().map(path),
+        password: files.password_file.as_ref().map(path),
+        ocsp: files.ocsp_response.as_ref().map(path),
+    };
+    ListenerTls {
+        certificates: tls.certificates.iter().map(certificate).collect(),
+        min_version: tls.min_version.into(),
+        client_auth: tls.client_auth.into(),
+        client_ca: tls.client_ca.as_ref().map(path),
+        crls: tls.crl.iter().map(path).collect(),
+        allowed_clients: tls.allowed_clients.iter().map(|pattern| pattern.0.clone()).collect(),
     }
 }
 

@@ -122,7 +122,7 @@ impl Config {
     }
 
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
-    /// CA certificates, credentials, users, keys and the hosts file. Relative paths begin at `base_dir`.
+    /// certificates and keys, credentials, users, keys of tokens and the hosts file. Relative paths begin at `base_dir`.
     #[must_use]
     pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
         let file = &self.file;
@@ -133,14 +133,18 @@ impl Config {
         let tokens = authentication.jwt.iter().flat_map(|jwt| [&jwt.trusted_ca, &jwt.keys_file]);
         let others = [&file.upstream.trusted_ca, &authentication.htpasswd];
         let paths = parents.chain(directory).chain(tokens).chain(others).flatten().map(|path| &path.0);
-        let mut paths: Vec<_> = paths.chain(&file.dns.hosts_file.0).map(|path| base_dir.join(path)).collect();
+        let tls = file.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let tls = tls.flat_map(|tls| tls.files()).map(|path| &path.0);
+        let paths = paths.chain(&file.dns.hosts_file.0).chain(tls);
+        let mut paths: Vec<_> = paths.map(|path| base_dir.join(path)).collect();
         paths.sort();
         paths.dedup();
         paths
     }
 
     /// A problem with the value at a JSON pointer, or with what holds it when it was not written.
-    pub(crate) fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
+    #[must_use]
+    pub fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
         let mut holder = pointer;
         loop {
             if let Some(spot) = self.spots.get(holder) {

@@ -6,10 +6,13 @@ mod authentication;
 mod guard;
 mod http;
 mod limits;
+mod listeners;
 mod logs;
 mod socks;
 mod timeouts;
 mod upstream;
+
+use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,21 +23,22 @@ pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use limits::Limits;
+pub use listeners::{Certificate, ClientAuth, Listener, ListenerTls, MinVersion};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
 pub use socks::Socks;
 pub use timeouts::Timeouts;
 pub use upstream::{Dns, Family, Pool, Upstream};
 
-use crate::values::{Address, AddressOrOff, Time};
+use crate::values::{AddressOrOff, ListenAddress, Time};
 
 /// The configuration of Egret. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "Egret configuration")]
 pub struct ConfigFile {
-    /// Addresses that clients connect to. HTTP forward requests, CONNECT and SOCKS are served on each of them.
-    /// A change takes a restart.
-    #[schemars(length(min = 1), example = serde_json::json!([{"address": "0.0.0.0:8888"}, {"address": "[::1]:8888"}]))]
+    /// Addresses that clients connect to. HTTP forward requests, CONNECT and SOCKS are served on each of
+    /// them, over plain TCP or over TLS. A change of addresses takes a restart, as does switching TLS on or off.
+    #[schemars(length(min = 1), example = serde_json::json!([{"address": "0.0.0.0:8888"}, {"address": "0.0.0.0:8443", "tls": {"certificates": [{"certificate": "server.crt", "key": "server.key"}]}}]))]
     pub listeners: Vec<Listener>,
     /// Metrics and health, kept apart from the port that clients use.
     pub admin: Admin,
@@ -83,7 +87,7 @@ impl Default for ConfigFile {
     fn default() -> Self {
         let ProcessSettings { listeners, workers } = ProcessSettings::default();
         Self {
-            listeners: listeners.into_iter().map(|address| Listener { address: Address(address) }).collect(),
+            listeners: listeners.into_iter().map(plain).collect(),
             admin: Admin::default(),
             workers: u32::try_from(workers).unwrap_or(0),
             log: Log::default(),
@@ -104,13 +108,8 @@ impl Default for ConfigFile {
     }
 }
 
-/// An address that clients connect to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Listener {
-    /// The IP address and port. `0.0.0.0` and `[::]` stand for every address of the machine; port 0 for
-    /// any port that is free.
-    pub address: Address,
+fn plain(address: SocketAddr) -> Listener {
+    Listener { address: ListenAddress::from(address), tls: None }
 }
 
 /// Metrics and health.

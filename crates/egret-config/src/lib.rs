@@ -26,7 +26,7 @@ pub mod values;
 mod walk;
 mod yaml;
 
-pub use command::{Form, Loaded, Verdict, check_file, load};
+pub use command::{Form, Loaded, Verdict, check_file, check_file_with, load};
 pub use compile::{Compiled, LogSettings, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, LogFormat, LogLevel, LoopbackRule};

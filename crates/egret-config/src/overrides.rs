@@ -11,8 +11,11 @@ use crate::yaml::{self, Entry, Kind, Node};
 /// containers, a variable that is set to nothing means one that is not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// `--listen`: addresses instead of `listeners`.
+    /// `--listen`: addresses instead of `listeners`; with `--mtls`, addresses to speak mutual TLS on.
     pub listen: Vec<String>,
+    /// `--mtls`: a directory with `ca.crt`, `server.crt` and `server.key`, with which mutual TLS is spoken
+    /// instead of what `listeners` says.
+    pub mtls: Option<PathBuf>,
     /// `--admin`: instead of `admin.address`.
     pub admin: Option<String>,
     /// `--dns`: instead of `dns.servers`.
@@ -53,6 +56,7 @@ impl Overrides {
         let texts = |texts: &[String]| texts.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
         Self {
             listen: texts(&self.listen),
+            mtls: self.mtls.clone().filter(|path| !path.as_os_str().is_empty()),
             admin: text(&self.admin),
             dns: texts(&self.dns),
             upstream_ca: self.upstream_ca.clone().filter(|path| !path.as_os_str().is_empty()),
@@ -71,11 +75,7 @@ impl Overrides {
 
     fn apply_all(&self, root: &mut Node) -> Vec<Finding> {
         let mut findings = Vec::new();
-        if !self.listen.is_empty() {
-            let flag = yaml::flag("--listen");
-            let item = |text: &String| map(&flag, [("address", text_node(&flag, text))]);
-            set(root, &["listeners"], list(&flag, self.listen.iter().map(item)));
-        }
+        findings.extend(self.apply_listeners(root));
         let words = [
             ("--admin", &self.admin, ["admin", "address"]),
             ("--log-level", &self.log_level, ["log", "level"]),
@@ -111,6 +111,39 @@ impl Overrides {
         self.apply_rules(root);
         findings.extend(self.apply_parents(root));
         findings
+    }
+
+    fn apply_listeners(&self, root: &mut Node) -> Option<Finding> {
+        let listen = yaml::flag("--listen");
+        if let Some(directory) = &self.mtls {
+            let flag = yaml::flag("--mtls");
+            let default = [MTLS_ADDRESS.to_owned()];
+            let (addresses, position) = if self.listen.is_empty() {
+                (default.as_slice(), &flag)
+            } else {
+                (self.listen.as_slice(), &listen)
+            };
+            let item = |text: &String| {
+                let tls = mutual_tls(&flag, directory);
+                map(&flag, [("address", text_node(position, text)), ("tls", tls)])
+            };
+            set(root, &["listeners"], list(&flag, addresses.iter().map(item)));
+            return None;
+        }
+        if self.listen.is_empty() {
+            return None;
+        }
+        if has_tls(root) {
+            return Some(Finding {
+                position: listen,
+                path: String::new(),
+                message: "the listeners of the configuration speak TLS, and these would not".to_owned(),
+                help: Some("write the addresses into `listeners`, each with its `tls`".to_owned()),
+            });
+        }
+        let item = |text: &String| map(&listen, [("address", text_node(&listen, text))]);
+        set(root, &["listeners"], list(&listen, self.listen.iter().map(item)));
+        None
     }
 
     fn apply_rules(&self, root: &mut Node) {
@@ -160,6 +193,37 @@ impl Overrides {
             }
         }
         None
+    }
+}
+
+/// Where `--mtls` listens.
+const MTLS_ADDRESS: &str = "127.0.0.1:8443";
+
+/// `tls` with the files that `egret certs init` makes.
+fn mutual_tls(flag: &Position, directory: &Path) -> Node {
+    let file = |name: &str| path_node("--mtls", &directory.join(name));
+    let certificate = map(flag, [("certificate", file("server.crt")), ("key", file("server.key"))]);
+    map(
+        flag,
+        [
+            ("certificates", list(flag, [certificate])),
+            ("clientAuth", text_node(flag, "required")),
+            ("clientCA", file("ca.crt")),
+        ],
+    )
+}
+
+/// Whether a listener of the file has `tls`.
+fn has_tls(root: &Node) -> bool {
+    let field = |node: &Node, name: &str| match &node.kind {
+        Kind::Map(entries) => entries.iter().find(|entry| entry.key == name).map(|entry| entry.value.clone()),
+        _ => None,
+    };
+    match field(root, "listeners").map(|listeners| listeners.kind) {
+        Some(Kind::List(listeners)) => {
+            listeners.iter().any(|listener| field(listener, "tls").is_some_and(|tls| tls.kind != Kind::Null))
+        }
+        _ => false,
     }
 }
 

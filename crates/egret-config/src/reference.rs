@@ -105,6 +105,8 @@ fn kind(shape: &Shape<'_>) -> String {
         Some("duration") => "duration",
         Some("size") => "size",
         Some("address") => "IP address and port",
+        Some("listen-address") => "IP address and port",
+        Some("client-name") => "client name or pattern",
         Some("address-or-off") => "IP address and port, or `off`",
         Some("ip") => "IP address",
         Some("dns-server") => "IP address, with or without a port",
@@ -194,12 +196,24 @@ pub fn example() -> String {
     let root = Shape::of(schema::shared());
     for (name, field) in root.object.into_iter().flat_map(properties) {
         text.push('\n');
-        example_field(&mut text, name, field, field.get("default"), "");
+        example_field(&mut text, name, field, field.get("default"), "", false);
     }
     text
 }
 
-fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&Value>, indent: &str) {
+/// Whether an object must have a field.
+fn is_required(object: &Map<String, Value>, name: &str) -> bool {
+    object.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|one| one == name))
+}
+
+fn example_field(
+    text: &mut String,
+    name: &str,
+    field: &Value,
+    default: Option<&Value>,
+    indent: &str,
+    required: bool,
+) {
     let shape = Shape::of(field);
     if let Some(description) = description(field) {
         text.push_str(&fold(description, &format!("{indent}# "), 100));
@@ -207,13 +221,13 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
     if let Some(object) = shape.object.filter(|_| shape.words.is_empty()) {
         let is_left_out = default.is_none() && object.get("required").is_some();
         if is_left_out {
-            commented(text, &format!("{indent}# {name}:"), object, indent);
+            fields_of(text, &format!("{indent}# {name}:"), object, indent, "# ");
             return;
         }
         text.push_str(&format!("{indent}{name}:\n"));
         for (name, field) in properties(object) {
             let default = default.and_then(|default| default.get(name)).or_else(|| field.get("default"));
-            example_field(text, name, field, default, &format!("{indent}  "));
+            example_field(text, name, field, default, &format!("{indent}  "), is_required(object, name));
         }
         return;
     }
@@ -223,7 +237,7 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
     let items = shape.list.and_then(|list| list.get("items")).map(Shape::of);
     if let Some(object) = items.and_then(|items| items.object).filter(|_| example_of(field, &shape).is_some())
     {
-        item_in_comments(text, name, object, indent);
+        item(text, name, object, indent, if required { "" } else { "# " });
         return;
     }
     let is_empty_list = default.and_then(Value::as_array).is_some_and(Vec::is_empty);
@@ -234,22 +248,23 @@ fn example_field(text: &mut String, name: &str, field: &Value, default: Option<&
     }
 }
 
-/// An item of a list with each of its fields, in comments.
-fn item_in_comments(text: &mut String, name: &str, item: &Map<String, Value>, indent: &str) {
-    commented(text, &format!("{indent}# {name}:\n{indent}#   -"), item, indent);
+/// An item of a list with each of its fields, in comments unless the list must be there.
+fn item(text: &mut String, name: &str, item: &Map<String, Value>, indent: &str, comment: &str) {
+    fields_of(text, &format!("{indent}{comment}{name}:\n{indent}{comment}  -"), item, indent, comment);
 }
 
-/// A mapping that says nothing by default, or an item of a list, in comments.
-fn commented(text: &mut String, head: &str, item: &Map<String, Value>, indent: &str) {
+/// A mapping or an item of a list under its head, with each of its fields.
+fn fields_of(text: &mut String, head: &str, item: &Map<String, Value>, indent: &str, comment: &str) {
     let mut inner = String::new();
     for (name, field) in properties(item) {
+        let required = is_required(item, name);
         let example = field.get("examples").and_then(Value::as_array).and_then(|examples| examples.first());
         let value =
             field.get("default").filter(|default| default.as_array().is_none_or(|list| !list.is_empty()));
-        example_field(&mut inner, name, field, value.or(example), "    ");
+        example_field(&mut inner, name, field, value.or(example), "    ", required);
     }
     text.push_str(&format!("{head}\n"));
     for line in inner.lines() {
-        text.push_str(&format!("{indent}# {line}\n"));
+        text.push_str(&format!("{indent}{comment}{line}\n"));
     }
 }

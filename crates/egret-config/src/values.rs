@@ -12,14 +12,15 @@ mod word;
 
 use std::fmt;
 
-pub use address::{Address, AddressOrOff, DnsServer, Network, SourceAddress};
+pub use address::{Address, AddressOrOff, DnsServer, ListenAddress, Network, SourceAddress};
 pub use duration::Time;
 pub use login::{DirectoryUrl, KeysUrl, Realm, Words};
 pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
 pub use word::{
-    Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, Ports, ServiceName, Via,
+    ClientPattern, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, Ports, ServiceName,
+    Via,
 };
 
 use serde_json::{Value, json};
@@ -125,6 +126,7 @@ macro_rules! textual {
 textual!(
     Address,
     AddressOrOff,
+    ClientPattern,
     Contact,
     DirectoryUrl,
     DnsServer,
@@ -134,6 +136,7 @@ textual!(
     FilePathOrOff,
     HostTerm,
     KeysUrl,
+    ListenAddress,
     Name,
     Network,
     NoProxyTerm,

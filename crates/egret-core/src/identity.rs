@@ -3,11 +3,18 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+mod name;
+
+pub use name::{BadPattern, CertificateName, NameKind, NamePattern};
+
 /// The identity of a client, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The address and port that the client connected from.
     pub client: SocketAddr,
+    /// The TLS session that the client speaks through, if it does. Its certificate is there, where it
+    /// showed one.
+    pub tls: Option<Arc<ClientTls>>,
     /// The user, where credentials were asked for and proved to be good.
     pub user: Option<User>,
 }
@@ -21,14 +28,18 @@ pub struct User {
     pub proof: Proof,
 }
 
-/// What proved who a user is. Further kinds are added here (a Kubernetes service account's token).
+/// How an identity was proven. Further kinds are added here (a Kubernetes service account's token).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Proof {
-    /// The password of an htpasswd file.
+    /// By nothing but the address that the client connected from.
+    Address,
+    /// By a client certificate, verified in a TLS handshake.
+    Certificate,
+    /// By the password of an htpasswd file.
     Htpasswd,
-    /// The password of a directory.
+    /// By the password of a directory.
     Ldap,
-    /// A signed token.
+    /// By a signed token.
     Jwt,
 }
 
@@ -37,6 +48,8 @@ impl Proof {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Address => "address",
+            Self::Certificate => "certificate",
             Self::Htpasswd => "htpasswd",
             Self::Ldap => "ldap",
             Self::Jwt => "jwt",
@@ -48,12 +61,109 @@ impl Identity {
     /// An identity of which only the source address is known.
     #[must_use]
     pub fn from_address(client: SocketAddr) -> Self {
-        Self { client: SocketAddr::new(client.ip().to_canonical(), client.port()), user: None }
+        Self { client: SocketAddr::new(client.ip().to_canonical(), client.port()), tls: None, user: None }
     }
 
     /// The client's address, IPv4-mapped IPv6 reduced to IPv4.
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.client.ip()
+    }
+
+    /// The certificate that the client showed and proved to own. It was verified.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_ref()
+    }
+
+    /// How the identity was proven: by credentials, else by a certificate, else by its address alone.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        match (&self.user, self.certificate()) {
+            (Some(user), _) => user.proof,
+            (None, Some(_)) => Proof::Certificate,
+            (None, None) => Proof::Address,
+        }
+    }
+
+    /// The name that stands for the client in records, rules and metrics; `None` when only its address
+    /// is known.
+    #[must_use]
+    pub fn name(&self) -> Option<&Arc<str>> {
+        match &self.user {
+            Some(user) => Some(&user.name),
+            None => self.certificate().map(ClientCertificate::name),
+        }
+    }
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl TlsVersion {
+    /// As logs and metrics write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        }
+    }
+}
+
+/// What was agreed in the TLS handshake of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTls {
+    /// The version.
+    pub version: TlsVersion,
+    /// The cipher suite by its IANA name.
+    pub cipher_suite: &'static str,
+    /// The name that the client asked for (SNI, RFC 6066 section 3).
+    pub server_name: Option<Box<str>>,
+    /// A session of before was resumed (RFC 8446 section 2.2): no certificate was sent either way.
+    pub resumed: bool,
+    /// The client's certificate, where it showed one.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// The names of a client certificate that was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    names: Vec<CertificateName>,
+    name: Arc<str>,
+}
+
+impl ClientCertificate {
+    /// A certificate with these names. The first URI (a SPIFFE ID is one) stands for the client, else
+    /// the first DNS name, else the first e-mail address, else the subject.
+    #[must_use]
+    pub fn new(mut names: Vec<CertificateName>) -> Self {
+        names.sort_by_key(|name| name.kind);
+        let name = names.first().map_or_else(|| "".into(), |first| first.value.clone());
+        Self { names, name }
+    }
+
+    /// Its names: SAN entries, then the subject.
+    #[must_use]
+    pub fn names(&self) -> &[CertificateName] {
+        &self.names
+    }
+
+    /// The name that stands for the client.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether one of the patterns is for one of its names.
+    #[must_use]
+    pub fn matches_any(&self, patterns: &[NamePattern]) -> bool {
+        patterns.iter().any(|pattern| self.names.iter().any(|name| pattern.matches(name)))
     }
 }

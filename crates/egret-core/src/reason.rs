@@ -108,6 +108,42 @@ reasons! {
     TlsToPlainPort = "tls-to-plain-port", 400, Client, "tls_protocol_error",
         "The client began a TLS handshake on a port that speaks plain HTTP.",
         "Use http:// as the scheme of the proxy's URL, also for https:// destinations.";
+    PlainToTlsPort = "plain-to-tls-port", 400, Client, "tls_protocol_error",
+        "The client sent plain HTTP to a port that speaks TLS.",
+        "Use https:// as the scheme of the proxy's URL, and give the client the CA that signed the proxy's certificate.";
+    ClientTlsFailed = "client-tls-failed", 400, Client, "tls_protocol_error",
+        "The TLS handshake with the client failed.",
+        "The detail says what was wrong: no version or cipher in common, or bytes that are not TLS.";
+    ClientTlsTimeout = "client-tls-timeout", 408, Client, "connection_timeout",
+        "The client did not complete its TLS handshake in time (`timeouts.clientTLS`).",
+        "Look at the network between client and proxy; a client that connects and says nothing is usually a probe, stuck or hostile.";
+    ProxyCertificateRejected = "proxy-certificate-rejected", 400, Client, "tls_certificate_error",
+        "The client does not accept the proxy's certificate and ended the TLS handshake.",
+        "Give the client the CA that signed it (curl: --proxy-cacert), and use a name of the proxy that stands in the certificate. The detail has the client's own alert.";
+    ClientCertificateMissing = "client-certificate-missing", 400, Client, "tls_certificate_error",
+        "The listener wants a client certificate and the client sent none.",
+        "Give the client its certificate and key (curl: --proxy-cert and --proxy-key). Go, Java and others send none when theirs is of a CA that the listener does not name.";
+    ClientCertificateUnknownCa = "client-certificate-unknown-ca", 400, Client, "tls_certificate_error",
+        "The client's certificate is signed by a CA that the listener does not trust.",
+        "Use a certificate of the right CA, or add the CA to `clientCA`. A client also has to send the intermediate certificates.";
+    ClientCertificateExpired = "client-certificate-expired", 400, Client, "tls_certificate_error",
+        "The client's certificate has expired.",
+        "Renew it, and have the client load the new one; check the clocks if it should still be valid.";
+    ClientCertificateNotYetValid = "client-certificate-not-yet-valid", 400, Client, "tls_certificate_error",
+        "The client's certificate is not valid yet.",
+        "Check the clocks of the proxy and of whoever made the certificate.";
+    ClientCertificateRevoked = "client-certificate-revoked", 400, Policy, "tls_certificate_error",
+        "The client's certificate was revoked: it stands in a list of `crl`.",
+        "Get a new certificate.";
+    ClientCertificatePurpose = "client-certificate-purpose", 400, Client, "tls_certificate_error",
+        "The client's certificate is not for client authentication (extended key usage).",
+        "Use a client certificate: one with clientAuth in its extended key usage, not a server's.";
+    ClientCertificateName = "client-certificate-name", 403, Policy, "tls_certificate_error",
+        "The client's certificate is good, but none of its names is allowed here (`allowedClients`).",
+        "Ask whoever runs the proxy to allow the name; the detail has the names of the certificate.";
+    ClientCertificateInvalid = "client-certificate-invalid", 400, Client, "tls_certificate_error",
+        "The client's certificate cannot be used.",
+        "The detail says what is wrong with it, or with the revocation list that it was looked up in.";
     UnknownProtocol = "unknown-protocol", 400, Client, "http_request_error",
         "The first bytes of the connection are of no protocol that this listener speaks.",
         "Check that the client is configured for an HTTP proxy on this port.";
@@ -231,6 +267,9 @@ reasons! {
     TooManyUdpAssociations = "too-many-udp-associations", 503, Egret, "connection_limit_reached",
         "The proxy serves as many UDP associations as `socks.udpAssociations` allows.",
         "Try again; if it lasts, find the clients that hold them open, or raise the limit.";
+    TooManyHandshakes = "too-many-handshakes", 503, Egret, "connection_limit_reached",
+        "As many TLS handshakes with clients are under way as `limits.handshakes` allows.",
+        "Try again. If it lasts, look for clients that connect and do not go on (`egret_client_handshakes_open`), or raise the limit.";
     OutOfDescriptors = "out-of-descriptors", 503, Egret, "proxy_internal_error",
         "The process has no file descriptors left.",
         "Raise the limit of open files, or lower `limits.connections`.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
-use crate::identity::User;
+use crate::identity::{ClientTls, User};
 use crate::reason::Reason;
 
 /// The protocol on one side of a flow.
@@ -21,6 +21,8 @@ pub enum Protocol {
     Socks4,
     /// SOCKS5.
     Socks5,
+    /// TLS, of which nothing was seen but a handshake that failed.
+    Tls,
 }
 
 impl Protocol {
@@ -33,6 +35,7 @@ impl Protocol {
             Self::Http2 => "HTTP/2",
             Self::Socks4 => "SOCKS4",
             Self::Socks5 => "SOCKS5",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct FlowRecord {
     pub client: SocketAddr,
     /// The user, where credentials proved who it is.
     pub user: Option<User>,
+    /// The TLS session that the client spoke through, and whose certificate it showed there.
+    pub tls: Option<Arc<ClientTls>>,
     /// The request method. Empty when no request could be read.
     pub method: MethodName,
     /// The target: the absolute URL without user information, or `host:port` for CONNECT.
@@ -138,6 +143,14 @@ pub enum MethodName {
     Known(&'static str),
     /// Any other.
     Other(Box<str>),
+}
+
+impl FlowRecord {
+    /// The name that stands for the client, where one was proven.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&Arc<str>> {
+        Some(self.tls.as_ref()?.certificate.as_ref()?.name())
+    }
 }
 
 impl MethodName {

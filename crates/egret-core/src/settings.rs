@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::authentication::Authentication;
 use crate::gate::Gate;
+use crate::identity::{NamePattern, TlsVersion};
 use crate::route::Routes;
 
 /// Everything a flow is decided by. Immutable; a reload makes a new one (invariant 2).
@@ -78,6 +79,10 @@ pub struct Limits {
     pub body_rate_window: Duration,
     /// Streams open at once on one HTTP/2 connection.
     pub h2_streams: u32,
+    /// TLS handshakes with clients under way at once.
+    pub handshakes: usize,
+    /// Client names that metrics tell apart; the others count together.
+    pub client_names: usize,
 }
 
 impl Default for Limits {
@@ -91,6 +96,8 @@ impl Default for Limits {
             body_rate_floor: 64,
             body_rate_window: Duration::from_secs(30),
             h2_streams: 256,
+            handshakes: 4096,
+            client_names: 1000,
         }
     }
 }
@@ -106,6 +113,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// The TLS handshake with an upstream.
     pub tls: Duration,
+    /// The TLS handshake with a client, from connecting to its end.
+    pub client_tls: Duration,
     /// From the end of the request to the head of the response.
     pub response: Duration,
     /// A body in transfer without a byte either way.
@@ -123,6 +132,7 @@ impl Default for Timeouts {
             keep_alive: Duration::from_secs(75),
             connect: Duration::from_secs(10),
             tls: Duration::from_secs(10),
+            client_tls: Duration::from_secs(10),
             response: Duration::from_secs(300),
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
@@ -344,5 +354,68 @@ pub struct ProcessSettings {
 impl Default for ProcessSettings {
     fn default() -> Self {
         Self { listeners: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888)], workers: 0 }
+    }
+}
+
+/// A listener, as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// The address; port 0 for any that is free.
+    pub address: SocketAddr,
+    /// TLS; `None` for plain HTTP.
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS of a listener: which files it is made of. They are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// The certificates, never none. The first is for clients that ask for no name, or for one that no
+    /// certificate has.
+    pub certificates: Vec<CertificateFiles>,
+    /// The lowest version that is accepted.
+    pub min_version: TlsVersion,
+    /// Whether clients have to show a certificate.
+    pub client_auth: ClientAuth,
+    /// The file with the CAs that client certificates may be signed by.
+    pub client_ca: Option<PathBuf>,
+    /// Files with revocation lists of those CAs.
+    pub crls: Vec<PathBuf>,
+    /// Names of which a client certificate must have one; empty for any.
+    pub allowed_clients: Vec<NamePattern>,
+}
+
+/// The files of one server certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate with its chain: PEM, combined PEM, or PKCS#12.
+    pub certificate: PathBuf,
+    /// Its key; `None`: the key is in the same file.
+    pub key: Option<PathBuf>,
+    /// The password of the key, or of the PKCS#12 file.
+    pub password: Option<PathBuf>,
+    /// An OCSP response to staple (DER).
+    pub ocsp: Option<PathBuf>,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// None is asked for.
+    #[default]
+    None,
+    /// One is asked for; who shows none is served without a name. One that is shown must be good.
+    Optional,
+    /// Without a good one the handshake fails.
+    Required,
+}
+
+impl ListenerTls {
+    /// Every file, to be watched.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let of_certificates = self.certificates.iter().flat_map(|files| {
+            let rest = [&files.key, &files.password, &files.ocsp];
+            std::iter::once(&files.certificate).chain(rest.into_iter().flatten())
+        });
+        of_certificates.chain(&self.client_ca).chain(&self.crls)
     }
 }

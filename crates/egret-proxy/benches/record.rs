@@ -19,6 +19,7 @@ fn a_record() -> FlowRecord {
         started: SystemTime::now(),
         client: ([192, 0, 2, 7], 51234).into(),
         user: None,
+        tls: None,
         method: MethodName::new("GET"),
         target: "http://registry.example.com/v2/library/alpine/manifests/latest?ns=docker.io".into(),
         treatment: Treatment::Forward,

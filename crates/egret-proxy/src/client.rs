@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use egret_core::identity::{Identity, User};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio::time::{Duration, Instant};
 
 use crate::buffer::{self, Buffer};
@@ -88,12 +88,11 @@ impl Client {
         self.input = None;
         self.deadline = Deadline::new();
         self.deadline.set(Instant::now() + TIME);
-        let mut sink = Buffer::take();
+        let mut sink = None;
         let mut swallowed = 0;
         let mut shut = false;
         let stream = &mut self.stream;
         let deadline = &mut self.deadline;
-        let scratch = sink.scratch();
         poll_fn(|context| {
             if !shut {
                 match Pin::new(&mut *stream).poll_shutdown(context) {
@@ -103,10 +102,11 @@ impl Client {
                 }
             }
             loop {
-                let mut room = ReadBuf::new(scratch);
-                match Pin::new(&mut *stream).poll_read(context, &mut room) {
-                    Poll::Ready(Ok(())) if !room.filled().is_empty() => {
-                        swallowed += room.filled().len();
+                // A buffer is held only while something has arrived: many may linger at once.
+                match buffer::poll_fill(context, stream, &mut sink) {
+                    Poll::Ready(Ok(count @ 1..)) => {
+                        sink = None;
+                        swallowed += count;
                         if swallowed > BYTES {
                             return Poll::Ready(());
                         }

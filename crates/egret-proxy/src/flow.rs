@@ -40,6 +40,7 @@ impl Flow {
             started: SystemTime::now(),
             client: identity.client,
             user: identity.user.clone(),
+            tls: identity.tls.clone(),
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,
@@ -99,7 +100,11 @@ impl Flow {
     /// Tells the metrics of bytes that they do not know of yet.
     pub fn count_bytes(&mut self) {
         let (up, down) = (self.record.bytes_up, self.record.bytes_down);
-        self.worker.metrics.bytes(up.saturating_sub(self.counted.0), down.saturating_sub(self.counted.1));
+        let (more_up, more_down) = (up.saturating_sub(self.counted.0), down.saturating_sub(self.counted.1));
+        self.worker.metrics.bytes(more_up, more_down);
+        if let Some(name) = self.record.client_name() {
+            self.worker.metrics.client_bytes(name, more_up, more_down);
+        }
         self.counted = (up, down);
     }
 

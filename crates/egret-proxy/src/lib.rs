@@ -27,6 +27,7 @@ pub mod server;
 pub mod splice;
 pub mod stall;
 pub mod stream;
+pub mod throttle;
 pub mod trace;
 pub mod tunnel;
 pub mod upstream;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use egret_tls::server::ServerTls;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -29,6 +31,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long handshakes that have begun may take before a listener is closed.
 const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
 
+/// What a connection needs to know of the listener that it came in by.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The address, with the port that was given.
+    pub address: SocketAddr,
+    /// TLS, where the listener speaks it; a reload puts another one in.
+    pub tls: Option<Arc<ArcSwap<ServerTls>>>,
+}
+
 /// The sockets of one listener, one for each worker.
 #[derive(Debug)]
 pub struct Bound {
@@ -38,6 +49,8 @@ pub struct Bound {
     pub sockets: Vec<TcpListener>,
     /// Somebody else holds the sockets as well and goes on listening when this process is gone.
     pub lent: bool,
+    /// TLS; `None` for plain HTTP.
+    pub tls: Option<Arc<ArcSwap<ServerTls>>>,
 }
 
 /// Binds an address for so many workers. Another process of the same user may bind it as well
@@ -52,7 +65,7 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
     while sockets.len() < workers.max(1) {
         sockets.push(bind_one(address)?);
     }
-    Ok(Bound { address, sockets, lent: false })
+    Ok(Bound { address, sockets, lent: false, tls: None })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -79,7 +92,7 @@ pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     let _ = socket2::SockRef::from(socket).set_tcp_nodelay(true);
     let sockets = (0..workers.max(1)).map(|_| socket.try_clone()).collect::<io::Result<_>>()?;
-    Ok(Bound { address: socket.local_addr()?, sockets, lent: true })
+    Ok(Bound { address: socket.local_addr()?, sockets, lent: true, tls: None })
 }
 
 /// One socket, as a worker accepts from it.
@@ -87,8 +100,9 @@ pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
 pub struct Acceptor {
     /// The socket.
     pub socket: TcpListener,
-    /// The listener's address.
-    pub address: SocketAddr,
+    /// The listener. Each worker has one of its own, so that counting references to it does not move a
+    /// cache line between processors.
+    pub listener: Arc<Listener>,
     /// See [`Bound::lent`].
     pub lent: bool,
 }
@@ -100,8 +114,8 @@ pub struct Accepted {
     pub socket: OwnedFd,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The listener's address.
-    pub listener: SocketAddr,
+    /// The listener.
+    pub listener: Arc<Listener>,
 }
 
 /// Where a worker's connections can be handed to.
@@ -117,7 +131,7 @@ pub struct Seat {
 /// connected is turned away. The queue of a socket that was lent waits for whoever comes next.
 pub async fn accept(
     worker: Arc<Worker>,
-    Acceptor { socket, address, lent }: Acceptor,
+    Acceptor { socket, listener, lent }: Acceptor,
     seats: Arc<[Seat]>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -125,7 +139,7 @@ pub async fn accept(
     let socket = match AsyncFd::with_interest(socket, Interest::READABLE) {
         Ok(socket) => socket,
         Err(error) => {
-            tracing::error!(%address, %error, "cannot listen");
+            tracing::error!(address = %listener.address, %error, "cannot listen");
             return;
         }
     };
@@ -133,7 +147,7 @@ pub async fn accept(
         tokio::select! {
             biased;
             outcome = socket.async_io(Interest::READABLE, accept_one) => match outcome {
-                Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
+                Ok((accepted, peer)) => admit(&worker, accepted, peer, &listener, &seats),
                 Err(error) => rest(&worker, &error).await,
             },
             () = stopped(&mut stop) => break,
@@ -148,12 +162,12 @@ pub async fn accept(
         tokio::time::timeout_at(end, socket.async_io(Interest::READABLE, accept_one)).await
     {
         match outcome {
-            Ok((accepted, peer)) => admit(&worker, accepted, peer, address, &seats),
+            Ok((accepted, peer)) => admit(&worker, accepted, peer, &listener, &seats),
             Err(error) => rest(&worker, &error).await,
         }
     }
     while let Ok((accepted, peer)) = accept_one(socket.get_ref()) {
-        admit(&worker, accepted, peer, address, &seats);
+        admit(&worker, accepted, peer, &listener, &seats);
     }
 }
 
@@ -213,8 +227,14 @@ async fn rest(worker: &Worker, error: &io::Error) {
 }
 
 /// Chooses the worker for a connection: this one, unless another has clearly less to do.
-fn admit(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, listener: SocketAddr, seats: &Arc<[Seat]>) {
-    let accepted = Accepted { socket, peer, listener };
+fn admit(
+    worker: &Arc<Worker>,
+    socket: OwnedFd,
+    peer: SocketAddr,
+    listener: &Arc<Listener>,
+    seats: &Arc<[Seat]>,
+) {
+    let accepted = Accepted { socket, peer, listener: listener.clone() };
     let own = worker.load.load(Ordering::Relaxed);
     let least = seats.iter().min_by_key(|seat| seat.load.load(Ordering::Relaxed));
     if let Some(seat) = least {
@@ -234,7 +254,7 @@ pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
     let snapshot = worker.snapshot.load();
     if let Err(limit) = worker.shared.connections.admit(peer.ip(), &snapshot) {
         worker.metrics.limit_hit(limit);
-        turn_away(worker, socket, peer, limit);
+        turn_away(worker, socket, peer, limit, listener.tls.is_some());
         return;
     }
     worker.load.fetch_add(1, Ordering::Relaxed);
@@ -268,7 +288,7 @@ impl Drop for Present {
 }
 
 /// Answers a connection over the limit without serving it: one write, and closed.
-fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Limit) {
+fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Limit, tls: bool) {
     use egret_core::reason::Reason;
     use std::io::Write as _;
 
@@ -279,8 +299,17 @@ fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Lim
         _ => Reason::TooManyConnections,
     };
     let identity = egret_core::identity::Identity::from_address(peer);
-    let mut flow = crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Http11);
     let refusal = Refusal::new(reason, "");
+    let socket = TcpStream::from(socket);
+    if tls {
+        let mut flow = crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Tls);
+        flow.failed(&refusal);
+        // There is no alert that says why; one says at least that it is not the client's fault.
+        let _ = (&socket).write_all(&crate::inlet::tls::INTERNAL_ERROR);
+        part(worker, socket);
+        return;
+    }
+    let mut flow = crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Http11);
     flow.refused(&refusal);
     let reply = Reply {
         id: flow.record.id,
@@ -293,7 +322,6 @@ fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Lim
     };
     let bytes = refusal.http1(&reply);
     drop(flow);
-    let socket = TcpStream::from(socket);
     // The socket does not block and its buffer is empty: a short reply goes, or nobody is there.
     if (&socket).write_all(&bytes).is_ok() {
         part(worker, socket);

@@ -68,7 +68,7 @@ pub fn answer(flow: &Flow, method: &str, path: &str, listener: &str) -> Result<A
         return Ok(answer);
     }
     match path.split('?').next().unwrap_or(path) {
-        "/" => Ok(page(listener)),
+        "/" => Ok(page(listener, if flow.identity.tls.is_some() { "https" } else { "http" })),
         "/healthz" => Ok(Answer::text((200, "OK"), "ok\n")),
         "/readyz" if flow.worker.draining() => Ok(Answer::text((503, "Service Unavailable"), "draining\n")),
         "/readyz" => Ok(Answer::text((200, "OK"), "ok\n")),
@@ -76,13 +76,13 @@ pub fn answer(flow: &Flow, method: &str, path: &str, listener: &str) -> Result<A
     }
 }
 
-fn page(listener: &str) -> Answer {
+fn page(listener: &str, scheme: &str) -> Answer {
     let body = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Egret</title><style>\
          body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0 1rem}}\
          code{{background:#8882;padding:.1em .3em}}</style><h1>Egret</h1><p>This is an egress proxy. It is \
          working: to use it, give its address to a program as an HTTP proxy.</p>\
-         <pre><code>curl -x http://{listener} https://example.com/</code></pre>\
+         <pre><code>curl -x {scheme}://{listener} https://example.com/</code></pre>\
          <p>Version {}</p></html>\n",
         env!("CARGO_PKG_VERSION"),
     );

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::access_log::AccessLog;
 use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
 use crate::credentials::CredentialsError;
-use crate::listener::{self, Acceptor, Bound, Seat};
+use crate::listener::{self, Acceptor, Bound, Listener, Seat};
 use crate::metrics::Metrics;
 use crate::upstream::UpstreamError;
 use crate::worker::{Shared, Worker};
@@ -49,6 +49,8 @@ pub struct Server {
     metrics: Arc<Metrics>,
     /// The addresses it listens on.
     pub addresses: Vec<SocketAddr>,
+    /// Whether TLS is spoken on each of them.
+    pub over_tls: Vec<bool>,
 }
 
 impl Server {
@@ -66,6 +68,7 @@ impl Server {
     ) -> io::Result<Self> {
         let count = count.max(1);
         let addresses = bound.iter().map(|bound| bound.address).collect();
+        let over_tls = bound.iter().map(|bound| bound.tls.is_some()).collect();
         let (stop_accepting, stop) = watch::channel(false);
         let seed = rand::random();
         let workers: Vec<_> = (0..count)
@@ -87,7 +90,8 @@ impl Server {
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for listener in bound {
             for (of_worker, socket) in sockets.iter_mut().zip(listener.sockets) {
-                of_worker.push(Acceptor { socket, address: listener.address, lent: listener.lent });
+                let of_socket = Listener { address: listener.address, tls: listener.tls.clone() };
+                of_worker.push(Acceptor { socket, listener: Arc::new(of_socket), lent: listener.lent });
             }
         }
         let mut threads = Vec::new();
@@ -116,7 +120,15 @@ impl Server {
                 })?;
             threads.push((end, thread));
         }
-        Ok(Self { shared, workers, threads: Mutex::new(threads), stop_accepting, metrics, addresses })
+        Ok(Self {
+            shared,
+            workers,
+            threads: Mutex::new(threads),
+            stop_accepting,
+            metrics,
+            addresses,
+            over_tls,
+        })
     }
 
     /// Puts a new snapshot into force: at once for new flows, and open tunnels pass its gate again.

@@ -14,6 +14,7 @@ use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
 use crate::credentials::Credentials;
 use crate::metrics::{Limit, WorkerMetrics};
+use crate::throttle::Throttle;
 use crate::upstream::Upstream;
 use crate::upstream::pool::Pool;
 
@@ -34,6 +35,10 @@ pub struct Shared {
     pub connections: Connections,
     /// UDP associations that are open.
     pub udp_associations: Arc<AtomicUsize>,
+    /// TLS handshakes with clients that are under way.
+    pub handshakes: Arc<AtomicUsize>,
+    /// Bounds what the diagnostic log says about handshakes that fail.
+    pub handshake_log: Throttle,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.

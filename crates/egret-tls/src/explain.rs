@@ -81,7 +81,7 @@ fn names(presented: &[String]) -> String {
     listed.join(", ")
 }
 
-fn time(at: UnixTime) -> String {
+pub(crate) fn time(at: UnixTime) -> String {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())

@@ -1,6 +1,7 @@
 //! TLS: whom to trust as an upstream ([`roots`]), the client configurations that follow from it ([`client`]),
-//! what to tell people when a handshake fails ([`explain`]); the files that certificates and keys are in
-//! ([`files`]), making them ([`authority`], [`bundle`]), and looking at them ([`inspect`], [`verify`]).
+//! what to tell people when a handshake fails ([`explain`]); TLS towards clients ([`server`]); the files that
+//! certificates and keys are in ([`files`]), making them ([`authority`], [`bundle`]), and looking at them
+//! ([`inspect`], [`verify`]).
 //!
 //! There is no way to switch verification off (invariant 7).
 
@@ -12,4 +13,5 @@ pub mod files;
 pub mod inspect;
 mod printable;
 pub mod roots;
+pub mod server;
 pub mod verify;

@@ -11,7 +11,9 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
         Format::Json => egret_config::Form::Json,
         Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },
     };
-    let verdict = egret_config::check_file(&args.file, form);
+    let verdict = egret_config::check_file_with(&args.file, form, |loaded| {
+        crate::tls::load(loaded, &[]).err().unwrap_or_default()
+    });
     let printed = crate::print(&verdict.text);
     if verdict.valid { printed } else { ExitCode::FAILURE }
 }

@@ -149,6 +149,10 @@ pub(crate) struct ProxyArgs {
     /// IP address and port that clients connect to; repeat it for more [default: 127.0.0.1:8888]
     #[arg(long, value_name = "ADDR", env = "EGRET_LISTEN", value_delimiter = ',')]
     pub listen: Vec<String>,
+    /// Speak mutual TLS, with the ca.crt, server.crt and server.key of this directory, on 127.0.0.1:8443 or
+    /// where --listen says; `egret certs init DIR` makes them
+    #[arg(long, value_name = "DIR", env = "EGRET_MTLS")]
+    pub mtls: Option<PathBuf>,
     /// IP address and port for metrics and health, or `off` [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR|off", env = "EGRET_ADMIN")]
     pub admin: Option<String>,
@@ -209,6 +213,7 @@ impl ProxyArgs {
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides {
             listen: self.listen.clone(),
+            mtls: self.mtls.clone(),
             admin: self.admin.clone(),
             dns: self.dns.clone(),
             upstream_ca: self.upstream_ca.clone(),

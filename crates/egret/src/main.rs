@@ -10,6 +10,7 @@ mod otlp;
 mod proxy;
 mod reasons;
 mod reload;
+mod tls;
 mod users;
 
 use std::process::ExitCode;

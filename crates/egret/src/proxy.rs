@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use egret_config::{Compiled, Loaded, LogFormat, TracingSettings};
@@ -21,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::ProxyArgs;
 use crate::diagnostics::Diagnostics;
 use crate::otlp::{Otlp, OtlpSettings};
+use crate::tls::ListenerSlot;
 use crate::{banner, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
@@ -45,6 +47,8 @@ pub(crate) struct App {
     pub instance: Arc<str>,
     /// Every address that the proxy itself listens on.
     pub bound: Vec<SocketAddr>,
+    /// The listeners, as they are configured and with their TLS.
+    pub listeners: Vec<ListenerSlot>,
     /// The settings in force that only a restart can change.
     pub fixed: Fixed,
 }
@@ -52,7 +56,8 @@ pub(crate) struct App {
 /// Settings that are fixed for the life of the process.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fixed {
-    listeners: Vec<SocketAddr>,
+    /// The addresses, and whether TLS is spoken.
+    listeners: Vec<(SocketAddr, bool)>,
     workers: usize,
     admin: Option<SocketAddr>,
     tracing: Option<TracingSettings>,
@@ -64,7 +69,11 @@ impl Fixed {
     #[must_use]
     pub(crate) fn of(compiled: &Compiled) -> Self {
         Self {
-            listeners: compiled.process.listeners.clone(),
+            listeners: compiled
+                .listeners
+                .iter()
+                .map(|listener| (listener.address, listener.tls.is_some()))
+                .collect(),
             workers: compiled.process.workers,
             admin: compiled.admin,
             tracing: compiled.tracing.clone(),
@@ -75,7 +84,9 @@ impl Fixed {
 
 /// Runs the proxy until a signal ends it.
 pub(crate) fn run(args: ProxyArgs) -> ExitCode {
-    let loaded = match egret_config::load(args.config.as_deref(), &args.overrides(), 1) {
+    let loaded = egret_config::load(args.config.as_deref(), &args.overrides(), 1)
+        .and_then(|loaded| crate::tls::load(&loaded, &[]).map(|listeners| (loaded, listeners)));
+    let (loaded, listeners) = match loaded {
         Ok(loaded) => loaded,
         Err(problems) => {
             use std::io::IsTerminal as _;
@@ -88,7 +99,7 @@ pub(crate) fn run(args: ProxyArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("the runtime cannot be started", &error.to_string()),
     };
-    match runtime.block_on(serve(args, loaded, diagnostics)) {
+    match runtime.block_on(serve(args, loaded, listeners, diagnostics)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { what, why }) => fail(&what, &why),
     }
@@ -109,12 +120,18 @@ fn fail(what: &str, why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Result<(), Failure> {
+async fn serve(
+    args: ProxyArgs,
+    loaded: Loaded,
+    listeners: Vec<ListenerSlot>,
+    diagnostics: Diagnostics,
+) -> Result<(), Failure> {
     let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
     let fixed = Fixed::of(&compiled);
     let workers = worker_count(compiled.process.workers);
-    let bound = bind_listeners(&compiled, workers)?;
+    crate::tls::warn(&listeners);
+    let bound = bind_listeners(&listeners, workers)?;
     let admin = bind_admin(&args, compiled.admin)?;
     let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
@@ -132,10 +149,18 @@ async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Res
     let credentials = Credentials::new(&snapshot, upstream.clone())
         .map_err(|error| failure("credentials cannot be checked")(error.to_string()))?;
     let credentials = Arc::new(credentials);
-    let sources = sources(&upstream, &credentials, &log, exporter.as_ref());
+    let handshakes: Arc<AtomicUsize> = Arc::default();
+    let mut sources = sources(&upstream, &credentials, &log, exporter.as_ref());
+    let open = handshakes.clone();
+    sources.handshakes = Some(Box::new(move || open.load(Ordering::Relaxed) as u64));
+    let of_listeners = listeners.clone();
+    sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
+    metrics.limit_client_names(snapshot.limits.client_names);
     metrics.config_loaded(snapshot.generation);
     let shared = Arc::new(Shared {
+        handshakes,
+        handshake_log: Default::default(),
         upstream,
         credentials,
         connections: Default::default(),
@@ -146,7 +171,8 @@ async fn serve(args: ProxyArgs, loaded: Loaded, diagnostics: Diagnostics) -> Res
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
-    let app = Arc::new(App { args, server, metrics, log, diagnostics, instance, bound: own, fixed });
+    let app =
+        Arc::new(App { args, server, metrics, log, diagnostics, instance, bound: own, listeners, fixed });
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
@@ -185,7 +211,7 @@ pub(crate) fn settle(
     }
 }
 
-fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Failure> {
+fn bind_listeners(listeners: &[ListenerSlot], workers: usize) -> Result<Vec<Bound>, Failure> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut bound = Vec::new();
     for index in 0..passed.len() {
@@ -201,10 +227,13 @@ fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Fai
         }
     }
     if !bound.is_empty() {
+        crate::tls::match_lent(&mut bound, listeners)
+            .map_err(failure("the sockets of the service manager do not fit the configuration"))?;
         return Ok(bound);
     }
-    for address in &compiled.process.listeners {
-        let listener = listener::bind(*address, workers).map_err(|error| Failure {
+    for slot in listeners {
+        let address = slot.settings.address;
+        let mut listener = listener::bind(address, workers).map_err(|error| Failure {
             what: format!("cannot listen on {address}"),
             why: match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
@@ -213,6 +242,7 @@ fn bind_listeners(compiled: &Compiled, workers: usize) -> Result<Vec<Bound>, Fai
                 _ => error.to_string(),
             },
         })?;
+        listener.tls.clone_from(&slot.tls);
         bound.push(listener);
     }
     Ok(bound)
@@ -270,6 +300,8 @@ fn sources(
                 .collect()
         })),
         credentials: Some(Box::new(move || credentials.figures())),
+        handshakes: None,
+        certificates: None,
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();
@@ -302,7 +334,7 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
     let (ready, metrics) = (app.clone(), app.metrics.clone());
     let state = AdminState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        listeners: app.server.addresses.iter().map(|address| format!("{address} (HTTP proxy)")).collect(),
+        listeners: banner::listeners(app).map(|(url, what)| format!("{url} ({what})")).collect(),
         readiness: Box::new(move || match ready.server.draining() {
             true => Readiness::Draining,
             false => Readiness::Ready,
@@ -322,7 +354,7 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
 fn announce(app: &App, admin: Option<SocketAddr>, loopback_allowed: bool) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(&app.server.addresses, admin, loopback_allowed));
+        anstream::eprint!("{}", banner::text(app, admin, loopback_allowed));
     }
     if let Some(path) = &app.args.ready_file
         && let Err(error) = write_ready_file(path, &app.server.addresses, admin)

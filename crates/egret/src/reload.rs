@@ -63,7 +63,11 @@ fn look(files: &[PathBuf]) -> Vec<Option<State>> {
 pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let generation = app.server.generation() + 1;
     let loaded = egret_config::load(app.args.config.as_deref(), &app.args.overrides(), generation);
-    let loaded = match loaded {
+    let loaded = loaded.and_then(|loaded| {
+        let listeners = crate::tls::load(&loaded, &app.listeners)?;
+        Ok((loaded, listeners))
+    });
+    let (loaded, listeners) = match loaded {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in &problems {
@@ -81,7 +85,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let files = Watcher::new(loaded.files);
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
-            "listeners, admin, workers, tracing and log.format change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, workers, tracing and log.format change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
@@ -89,6 +93,9 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
         refused(app, cause, &error.to_string());
         return files;
     }
+    crate::tls::warn(&listeners);
+    crate::tls::apply(&app.listeners, &listeners);
+    app.metrics.limit_client_names(compiled.snapshot.limits.client_names);
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
     }

@@ -40,6 +40,15 @@ pub struct Limits {
     /// Streams that are open at once on one HTTP/2 connection. Metric label: `h2_streams`.
     #[schemars(range(min = 1, max = 65_536))]
     pub h2_streams: u32,
+    /// TLS handshakes with clients that are under way at once, from accepting the connection to the end of
+    /// the handshake. One more is refused with the reason `too-many-handshakes`. This bounds what clients
+    /// that connect and do not go on can take. Metric label: `handshakes`.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub handshakes: u32,
+    /// Names of clients (from certificates) that metrics tell apart; requests of any others count under
+    /// `(other)`. Metric label: `client_names`.
+    #[schemars(range(max = 1_000_000))]
+    pub client_names: u32,
 }
 
 impl Default for Limits {
@@ -54,6 +63,8 @@ impl Default for Limits {
             body_rate_floor: Size(limits.body_rate_floor),
             body_rate_window: Time(limits.body_rate_window),
             h2_streams: limits.h2_streams,
+            handshakes: small(limits.handshakes),
+            client_names: small(limits.client_names),
         }
     }
 }
@@ -69,6 +80,8 @@ impl From<&Limits> for settings::Limits {
             body_rate_floor: limits.body_rate_floor.0,
             body_rate_window: limits.body_rate_window.0,
             h2_streams: limits.h2_streams,
+            handshakes: limits.handshakes as usize,
+            client_names: limits.client_names as usize,
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct Timeouts {
     pub connect: Time,
     /// The TLS handshake with an upstream or a parent.
     pub tls: Time,
+    /// The TLS handshake with a client, from connecting to its end. A client that is slower is closed, with
+    /// the reason `client-tls-timeout`.
+    #[serde(rename = "clientTLS")]
+    pub client_tls: Time,
     /// From the end of a request to the head of its response. Past it the client gets status 504 with the
     /// reason `response-timeout`.
     pub response: Time,
@@ -40,6 +44,7 @@ impl Default for Timeouts {
             keep_alive: Time(timeouts.keep_alive),
             connect: Time(timeouts.connect),
             tls: Time(timeouts.tls),
+            client_tls: Time(timeouts.client_tls),
             response: Time(timeouts.response),
             body_idle: Time(timeouts.body_idle),
             tunnel_idle: Time(timeouts.tunnel_idle),
@@ -55,6 +60,7 @@ impl From<&Timeouts> for settings::Timeouts {
             keep_alive: timeouts.keep_alive.0,
             connect: timeouts.connect.0,
             tls: timeouts.tls.0,
+            client_tls: timeouts.client_tls.0,
             response: timeouts.response.0,
             body_idle: timeouts.body_idle.0,
             tunnel_idle: timeouts.tunnel_idle.0,

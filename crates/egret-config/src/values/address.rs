@@ -11,6 +11,15 @@ use crate::yaml::shorten;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
 
+/// An IP address to listen on, with a port or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port, if one is given.
+    pub port: Option<u16>,
+}
+
 /// An IP address and a port to listen on, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressOrOff(pub Option<SocketAddr>);
@@ -54,6 +63,40 @@ impl Textual for Address {
 
     fn write(&self) -> String {
         self.0.to_string()
+    }
+}
+
+impl ListenAddress {
+    /// The address with its port, or with this one.
+    #[must_use]
+    pub fn with_default(self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port.unwrap_or(port))
+    }
+}
+
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self { ip: address.ip(), port: Some(address.port()) }
+    }
+}
+
+impl Textual for ListenAddress {
+    const FORMAT: &'static str = "listen-address";
+    const EXAMPLE: &'static str = "127.0.0.1:8888";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        match bare.parse() {
+            Ok(ip) => Ok(Self { ip, port: None }),
+            Err(_) => Address::read(text).map(|address| address.0.into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port).to_string(),
+            None => self.ip.to_string(),
+        }
     }
 }
 

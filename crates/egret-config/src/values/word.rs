@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 
+use egret_core::identity::{BadPattern, NamePattern};
 use egret_core::pattern::{HostPattern, PortRange};
 
 use super::{Complaint, Textual};
 use crate::terms;
 use crate::yaml::shorten;
+
+/// A pattern for the names in client certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPattern(pub NamePattern);
 
 /// The name of a rule or group, shown to whoever is refused and in logs and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,28 @@ fn line(text: &str, what: &str, longest: usize) -> Result<String, Complaint> {
         return Err(Complaint::new(format!("{what} holds a line break or another control character")));
     }
     Ok(text.to_owned())
+}
+
+impl Textual for ClientPattern {
+    const FORMAT: &'static str = "client-name";
+    const EXAMPLE: &'static str = "spiffe://cluster.local/ns/team-a/**";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        text.parse().map(Self).map_err(|error| {
+            let complaint = Complaint::new(shorten(&error.to_string()));
+            match error {
+                BadPattern::NoKind(_) => complaint.help(
+                    "write uri:, dns:, email: or subject: before it, as in dns:build.example or subject:CN=build",
+                ),
+                BadPattern::Empty(_) => complaint.help("for any name of the kind write **"),
+                BadPattern::Malformed { .. } => complaint,
+            }
+        })
+    }
+
+    fn write(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 impl Textual for Name {

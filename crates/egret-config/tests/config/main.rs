@@ -1,5 +1,6 @@
 //! Tests of the configuration through its public functions.
 #![allow(clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compile;
 mod credentials;

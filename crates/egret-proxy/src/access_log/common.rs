@@ -1,6 +1,7 @@
 //! The Common Log Format, as Apache and most programs that read logs know it.
 //!
-//! `client - user [time] "method target protocol" status bytes`; the time is that of the request.
+//! `client - name [time] "method target protocol" status bytes`; the time is that of the request, the name
+//! that of a client that proved who it is.
 
 use egret_core::record::FlowRecord;
 

@@ -34,6 +34,15 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.text("user", &user.name);
         out.word("proof", user.proof.as_str());
     }
+    if let Some(tls) = &record.tls {
+        if let Some(certificate) = &tls.certificate {
+            out.text("clientName", certificate.name());
+        }
+        out.word("tlsVersion", tls.version.as_str());
+        out.word("tlsCipher", tls.cipher_suite);
+        optional(tls.server_name.as_deref(), |name| out.text("sni", name));
+        out.flag("tlsResumed", tls.resumed);
+    }
     out.text("method", record.method.as_str());
     out.text("target", &record.target);
     out.word("treatment", record.treatment.as_str());

@@ -118,6 +118,8 @@ pub fn still_hold(snapshot: &Snapshot, identity: &Identity) -> Result<(), String
         Proof::Htpasswd => settings.htpasswd.as_ref().is_some_and(|file| file.find(&user.name).is_some()),
         Proof::Ldap => settings.ldap.is_some(),
         Proof::Jwt => settings.jwt.is_some(),
+        // What no credentials proved they cannot take away.
+        Proof::Address | Proof::Certificate => true,
     };
     if stands { Ok(()) } else { Err(format!("the user `{}` is not known any more", user.name)) }
 }

@@ -108,7 +108,8 @@ pub fn write(
 pub fn via_version(version: Protocol) -> &'static str {
     match version {
         Protocol::Http10 => "1.0",
-        Protocol::Http11 => "1.1",
+        // A handshake that failed forwards nothing.
+        Protocol::Http11 | Protocol::Tls => "1.1",
         Protocol::Http2 => "2",
         // Not received over HTTP; no request of SOCKS is forwarded as one.
         Protocol::Socks4 | Protocol::Socks5 => "1.1",

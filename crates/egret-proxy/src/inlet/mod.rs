@@ -3,6 +3,7 @@
 pub mod http1;
 pub mod http2;
 pub mod socks;
+pub mod tls;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -19,12 +20,13 @@ use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::deadline::Deadline;
 use crate::detect::{First, first};
 use crate::flow::Flow;
+use crate::listener::Listener;
 use crate::refuse::{Format, Refusal, Reply};
 use crate::stream::Stream;
 use crate::worker::Worker;
 
 /// Serves a connection from its first byte to its end.
-pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listener: SocketAddr) {
+pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listener: Arc<Listener>) {
     let registered = worker.registry.register();
     let mut client = Client {
         stream,
@@ -37,8 +39,24 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         pinned: None,
         user_before: None,
     };
-    match begin(&mut client).await {
+    let over_tls = listener.tls.is_some();
+    if let Some(tls) = &listener.tls {
+        // Boxed: what a handshake needs is given back when it is through.
+        let Some(secured) = Box::pin(tls::accept(client, tls)).await else { return };
+        client = secured;
+    }
+    let listener = listener.address;
+    let first = match client.stream.alpn() {
+        // Agreed already: the server's side may begin.
+        Some(b"h2") => Ok(First::Http2),
+        _ => begin(&mut client).await,
+    };
+    match first {
         Ok(First::Http2) => Box::pin(http2::serve(client, listener)).await,
+        Ok(First::Tls) if over_tls => {
+            let refusal = Refusal::new(Reason::UnknownProtocol, "a TLS handshake inside TLS");
+            refuse_unread(&mut client, &refusal).await;
+        }
         Ok(First::Tls) => {
             refuse_unread(&mut client, &Refusal::new(Reason::TlsToPlainPort, "")).await;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use egret_core::identity::TlsVersion;
 use egret_core::reason::Reason;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -30,6 +31,8 @@ impl Collector for Scrape {
         requests(inner, &mut out)?;
         connections(inner, &mut out)?;
         phases(inner, &mut out)?;
+        handshakes(inner, &mut out)?;
+        clients(inner, &mut out)?;
         limits_and_pool(inner, &mut out)?;
         credentials(inner, &mut out)?;
         sources(&inner.sources, &mut out)?;
@@ -138,6 +141,50 @@ fn phases(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
             &sum.buckets(),
             None,
         )?;
+    }
+    Ok(())
+}
+
+fn handshakes(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    if let Some(ask) = &inner.sources.handshakes {
+        out.gauge(&families::HANDSHAKES_OPEN, ask())?;
+    }
+    let mut encoder = out.family(&families::HANDSHAKES)?;
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        for (index, session) in ["new", "resumed"].into_iter().enumerate() {
+            let count = sum(inner, |worker| &worker.handshakes[version as usize][index]);
+            counter(&mut encoder, &[("version", version.as_str()), ("session", session)], count)?;
+        }
+    }
+    let failures: Vec<(&str, u64)> = Reason::ALL
+        .iter()
+        .map(|reason| (reason.code(), sum(inner, |worker| &worker.handshake_failures[reason.index()])))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    out.counters(&families::HANDSHAKE_FAILURES, &failures)?;
+    if let Some(ask) = &inner.sources.certificates {
+        let mut encoder = out.family(&families::CERTIFICATE_ENDS)?;
+        for figure in ask() {
+            let labels: &Labels<'_> = &[("listener", &figure.listener), ("certificate", &figure.certificate)];
+            encoder.encode_family(&labels)?.encode_gauge(&figure.not_after)?;
+        }
+    }
+    Ok(())
+}
+
+fn clients(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let clients = inner.clients.figures();
+    let mut encoder = out.family(&families::CLIENT_REQUESTS)?;
+    for client in &clients {
+        for (blame, count) in client.requests.iter().filter(|(_, count)| *count > 0) {
+            counter(&mut encoder, &[("client", &client.name), ("blame", blame)], *count)?;
+        }
+    }
+    let mut encoder = out.family(&families::CLIENT_BYTES)?;
+    for client in &clients {
+        for (direction, count) in [("up", client.up), ("down", client.down)] {
+            counter(&mut encoder, &[("client", &client.name), ("direction", direction)], count)?;
+        }
     }
     Ok(())
 }

@@ -60,7 +60,19 @@ families! {
     BYTES = "egret_bytes_total", Counter, ["direction"],
         "Payload bytes (bodies and tunnels), by direction: up is client to upstream, down is upstream to client.";
     PHASES = "egret_phase_duration_seconds", Histogram, ["phase"],
-        "How long the phases of finished flows took: dns, connect, tls, first_byte (from the request's arrival), total.";
+        "How long the phases of finished flows took: dns, connect, tls (with the upstream), first_byte (from the request's arrival), total; and client_tls, the handshake of a client's connection.";
+    HANDSHAKES_OPEN = "egret_client_handshakes_open", Gauge, [],
+        "TLS handshakes with clients that are under way.";
+    HANDSHAKES = "egret_client_handshakes_total", Counter, ["version", "session"],
+        "TLS handshakes with clients that were completed, by version and session: new, or resumed.";
+    HANDSHAKE_FAILURES = "egret_client_handshake_failures_total", Counter, ["reason"],
+        "TLS handshakes with clients that failed, by reason code.";
+    CERTIFICATE_ENDS = "egret_listener_certificate_not_after_timestamp_seconds", Gauge, ["listener", "certificate"],
+        "When the certificates of the listeners end, in seconds since the epoch.";
+    CLIENT_REQUESTS = "egret_client_requests_total", Counter, ["client", "blame"],
+        "Finished requests and tunnels of clients with a proven name, by that name and by whose fault it was that they failed (none: they went well). The first `limits.clientNames` names are told apart; all others are (other).";
+    CLIENT_BYTES = "egret_client_bytes_total", Counter, ["client", "direction"],
+        "Payload bytes of clients with a proven name, by that name and direction.";
     LIMIT_HITS = "egret_limit_hits_total", Counter, ["limit"],
         "How often a limit was struck.";
     CREDENTIALS = "egret_credentials_total", Counter, ["method", "result"],

@@ -126,6 +126,8 @@ label! {
         Connect = "connect",
         /// The TLS handshake with the upstream.
         Tls = "tls",
+        /// The TLS handshake with the client.
+        ClientTls = "client_tls",
         /// From the request's arrival to the first byte of the response.
         FirstByte = "first_byte",
         /// From the request's arrival to the end.
@@ -160,6 +162,10 @@ label! {
         LoginFailures = "login_failures",
         /// `authentication.backoff.clients`.
         LoginClients = "login_clients",
+        /// `limits.handshakes`.
+        Handshakes = "handshakes",
+        /// `limits.clientNames`.
+        ClientNames = "client_names",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

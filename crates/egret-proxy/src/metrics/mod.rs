@@ -1,5 +1,6 @@
 //! Metrics: counted by each worker on its own, added up when somebody asks.
 
+mod clients;
 mod collector;
 mod docs;
 mod exposition;
@@ -23,7 +24,7 @@ use prometheus_client::registry::Registry;
 pub use docs::{docs, markdown};
 pub use exposition::Exposition;
 pub use labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
-pub use sources::{DnsFigures, ParentFigure, Sources};
+pub use sources::{CertificateFigure, DnsFigures, ParentFigure, Sources};
 pub use worker::WorkerMetrics;
 
 /// What `egret_build_info` says.
@@ -46,6 +47,7 @@ pub struct Metrics {
 #[derive(Debug)]
 struct Inner {
     workers: Vec<Arc<WorkerMetrics>>,
+    clients: Arc<clients::Clients>,
     sources: Sources,
     build: BuildInfo,
     generation: AtomicU64,
@@ -65,8 +67,11 @@ impl Metrics {
     /// Metrics for so many workers, with the figures that others keep.
     #[must_use]
     pub fn new(workers: usize, build: BuildInfo, sources: Sources) -> Self {
+        let clients: Arc<clients::Clients> = Arc::default();
+        let of_worker = || WorkerMetrics { clients: clients.clone(), ..WorkerMetrics::default() };
         let inner = Arc::new(Inner {
-            workers: (0..workers.max(1)).map(|_| Arc::default()).collect(),
+            workers: (0..workers.max(1)).map(|_| Arc::new(of_worker())).collect(),
+            clients,
             sources,
             build,
             generation: AtomicU64::new(0),
@@ -84,6 +89,11 @@ impl Metrics {
     #[must_use]
     pub fn worker(&self, worker: usize) -> Arc<WorkerMetrics> {
         self.inner.workers[worker % self.inner.workers.len()].clone()
+    }
+
+    /// How many clients' names are told apart (`limits.clientNames`). Those that are known stay.
+    pub fn limit_client_names(&self, most: usize) {
+        self.inner.clients.limit(most);
     }
 
     /// The first configuration is in use. Not counted as a reload.

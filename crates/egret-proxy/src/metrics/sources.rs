@@ -35,6 +35,17 @@ pub struct ParentFigure {
     pub up: bool,
 }
 
+/// A certificate of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFigure {
+    /// The listener's address.
+    pub listener: String,
+    /// The certificate's first name.
+    pub certificate: String,
+    /// When it ends, in seconds since the epoch.
+    pub not_after: i64,
+}
+
 type Ask<T> = Option<Box<dyn Fn() -> T + Send + Sync>>;
 
 /// Where the figures come from. Those that are absent leave no metric.
@@ -48,6 +59,10 @@ pub struct Sources {
     pub credentials: Ask<Option<CredentialsFigures>>,
     /// Lines that the access log dropped.
     pub access_log_dropped: Ask<u64>,
+    /// TLS handshakes with clients that are under way.
+    pub handshakes: Ask<u64>,
+    /// The certificates of all listeners. Their number is bounded by the configuration.
+    pub certificates: Ask<Vec<CertificateFigure>>,
     /// Spans that the trace exporter dropped, where traces are exported.
     pub spans_dropped: Ask<u64>,
 }
@@ -59,6 +74,8 @@ impl fmt::Debug for Sources {
             .field("parents", &self.parents.is_some())
             .field("credentials", &self.credentials.is_some())
             .field("access_log_dropped", &self.access_log_dropped.is_some())
+            .field("handshakes", &self.handshakes.is_some())
+            .field("certificates", &self.certificates.is_some())
             .field("spans_dropped", &self.spans_dropped.is_some())
             .finish()
     }

@@ -27,6 +27,11 @@ fn full_sources() -> Sources {
             })
         })),
         access_log_dropped: Some(Box::new(|| 4)),
+        handshakes: Some(Box::new(|| 8)),
+        certificates: Some(Box::new(|| {
+            let (listener, certificate) = ("127.0.0.1:8443".to_owned(), "proxy.example".to_owned());
+            vec![CertificateFigure { listener, certificate, not_after: 2_000_000_000 }]
+        })),
         spans_dropped: Some(Box::new(|| 6)),
     }
 }
@@ -139,6 +144,8 @@ fn labels_are_those_of_the_table() {
     let metrics = Metrics::new(1, BUILD, full_sources());
     metrics.worker(0).request(MethodClass::Get, 200, None);
     metrics.worker(0).credentials(CredentialMethod::Basic, CredentialResult::Accepted);
+    metrics.worker(0).handshake_failed(Reason::ClientCertificateExpired);
+    metrics.worker(0).clients.finished(&"CN=a \"client\"".into(), None);
     let text = metrics.render(None).body;
     for family in families::ALL.iter().filter(|family| !family.labels.is_empty()) {
         let line = text

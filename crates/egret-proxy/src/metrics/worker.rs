@@ -1,12 +1,15 @@
 //! What one worker counts: relaxed additions on memory of its own, no lock and no look-up.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use egret_core::identity::TlsVersion;
 use egret_core::reason::Reason;
 use egret_core::record::FlowRecord;
 
+use super::clients::Clients;
 use super::histogram::Histogram;
 use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
 
@@ -28,6 +31,11 @@ pub struct WorkerMetrics {
     pub(super) limits: [AtomicU64; Limit::COUNT],
     pub(super) pool: [AtomicU64; PoolEvent::COUNT],
     pub(super) credentials: [[AtomicU64; CredentialResult::COUNT]; CredentialMethod::COUNT],
+    /// By version, and new before resumed.
+    pub(super) handshakes: [[AtomicU64; 2]; 2],
+    pub(super) handshake_failures: Box<[AtomicU64]>,
+    /// Shared by all workers.
+    pub(super) clients: Arc<Clients>,
 }
 
 impl Default for WorkerMetrics {
@@ -45,6 +53,9 @@ impl Default for WorkerMetrics {
             limits: Default::default(),
             pool: Default::default(),
             credentials: Default::default(),
+            handshakes: Default::default(),
+            handshake_failures: (0..Reason::COUNT).map(|_| AtomicU64::new(0)).collect(),
+            clients: Arc::default(),
         }
     }
 }
@@ -57,6 +68,11 @@ impl WorkerMetrics {
             return;
         }
         self.request(MethodClass::of(&record.method), record.status, record.reason);
+        if let Some(name) = record.client_name()
+            && self.clients.finished(name, record.reason)
+        {
+            self.limit_hit(Limit::ClientNames);
+        }
         let phases = &record.phases;
         let optional = [
             (Phase::Dns, phases.dns),
@@ -103,6 +119,24 @@ impl WorkerMetrics {
     pub fn bytes(&self, up: u64, down: u64) {
         add(&self.bytes_up, up);
         add(&self.bytes_down, down);
+    }
+
+    /// Payload bytes of a client with a name.
+    pub fn client_bytes(&self, name: &Arc<str>, up: u64, down: u64) {
+        if up > 0 || down > 0 {
+            self.clients.bytes(name, up, down);
+        }
+    }
+
+    /// A TLS handshake with a client is complete.
+    pub fn handshake(&self, version: TlsVersion, resumed: bool, took: Duration) {
+        add(&self.handshakes[version as usize][usize::from(resumed)], 1);
+        self.phase(Phase::ClientTls, took);
+    }
+
+    /// A TLS handshake with a client failed.
+    pub fn handshake_failed(&self, reason: Reason) {
+        add(&self.handshake_failures[reason.index()], 1);
     }
 
     /// A phase took this long.

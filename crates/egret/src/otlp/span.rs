@@ -167,13 +167,25 @@ fn network(record: &FlowRecord, out: &mut Vec<KeyValue>) {
     }
     if let Some(protocol) = protocol {
         let version = match protocol {
-            Protocol::Http10 => "1.0",
-            Protocol::Http11 => "1.1",
-            Protocol::Http2 => "2",
-            Protocol::Socks4 => "4",
-            Protocol::Socks5 => "5",
+            Protocol::Http10 => Some("1.0"),
+            Protocol::Http11 => Some("1.1"),
+            Protocol::Http2 => Some("2"),
+            Protocol::Socks4 => Some("4"),
+            Protocol::Socks5 => Some("5"),
+            Protocol::Tls => None,
         };
-        out.push(KeyValue::new("network.protocol.version", version));
+        out.extend(version.map(|version| KeyValue::new("network.protocol.version", version)));
+    }
+    if let Some(tls) = &record.tls {
+        out.push(KeyValue::new("tls.protocol.version", tls.version.as_str()));
+        out.push(KeyValue::new("tls.cipher", tls.cipher_suite));
+        out.push(KeyValue::new("tls.resumed", tls.resumed));
+        if let Some(name) = &tls.server_name {
+            out.push(KeyValue::new("tls.client.server_name", name.to_string()));
+        }
+    }
+    if let Some(name) = record.client_name() {
+        out.push(KeyValue::new("enduser.id", name.to_string()));
     }
 }
 

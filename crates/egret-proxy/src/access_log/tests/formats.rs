@@ -1,8 +1,11 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use egret_core::flow_id::FlowIds;
-use egret_core::identity::{Proof, User};
+use egret_core::identity::{
+    CertificateName, ClientCertificate, ClientTls, NameKind, Proof, TlsVersion, User,
+};
 use egret_core::reason::Reason;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::AccessLogFormat::{self, Combined, Common, Json, Logfmt, Squid};
@@ -41,6 +44,7 @@ fn a_refusal() -> FlowRecord {
 
 fn a_tunnel() -> FlowRecord {
     FlowRecord {
+        tls: None,
         method: MethodName::new("CONNECT"),
         target: "example.com:443".into(),
         treatment: Treatment::Tunnel,
@@ -55,6 +59,7 @@ fn a_tunnel() -> FlowRecord {
 
 fn garbage() -> FlowRecord {
     FlowRecord {
+        tls: None,
         method: MethodName::None,
         target: String::new(),
         treatment: Treatment::Local,
@@ -163,16 +168,43 @@ prop_compose! {
         (user_agent, referer, traceparent, span, interim) in
             (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<([u8; 16], [u8; 8])>>(), any::<bool>()),
         treatment in prop::sample::select(vec![Treatment::Forward, Treatment::Tunnel, Treatment::Local]),
+        tls in prop::option::of((any::<String>(), any::<Option<String>>())),
     ) -> FlowRecord {
         FlowRecord {
             id: FlowIds::new(number, 0, 1).next_id(),
-            started, client,
+            started, client, tls: tls.map(|(name, sni)| Arc::new(session(&name, sni.as_deref()))),
             user: user.map(|name| User { name: name.into(), proof: Proof::Ldap }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             rule: rule.map(Into::into), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
         }
     }
+}
+
+fn session(name: &str, sni: Option<&str>) -> ClientTls {
+    let certificate = ClientCertificate::new(vec![CertificateName::new(NameKind::Uri, name)]);
+    ClientTls {
+        version: TlsVersion::Tls13,
+        cipher_suite: "TLS_AES_128_GCM_SHA256",
+        server_name: sni.map(Into::into),
+        resumed: true,
+        certificate: Some(certificate),
+    }
+}
+
+#[test]
+fn a_client_with_a_certificate_is_named() {
+    let tls = Some(Arc::new(session("spiffe://a/ns/b", Some("proxy.test"))));
+    let record = FlowRecord { tls, ..a_tunnel() };
+    let text = line(Json, &record);
+    let expected = r#""clientName":"spiffe://a/ns/b","tlsVersion":"1.3","tlsCipher":"TLS_AES_128_GCM_SHA256","sni":"proxy.test","tlsResumed":true,"method":"#;
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        line(Common, &record).starts_with("2001:db8::1 - spiffe://a/ns/b ["),
+        "{}",
+        line(Common, &record)
+    );
+    assert!(line(Squid, &record).contains(" spiffe://a/ns/b FIRSTUP_PARENT/"), "{}", line(Squid, &record));
 }
 
 proptest! {

@@ -15,6 +15,7 @@ pub(super) fn a_record() -> FlowRecord {
         started: UNIX_EPOCH + Duration::from_millis(1_763_725_680_123),
         client: "192.0.2.7:51234".parse().unwrap(),
         user: None,
+        tls: None,
         method: MethodName::new("GET"),
         target: "http://example.com/a?b=c".into(),
         treatment: Treatment::Forward,

@@ -1,0 +1,287 @@
+//! TLS from the client: the handshake, and what is left behind when it fails.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+use egret_core::identity::{ClientTls, Identity};
+use egret_core::reason::Reason;
+use egret_core::record::Protocol;
+use egret_tls::server::{Failure, ServerTls, failure};
+use rustls::ServerConnection;
+use rustls::server::{Accepted, Acceptor};
+use tokio::time::{Duration, Instant};
+use tokio_rustls::StartHandshake;
+
+use crate::buffer::{self, Buffer};
+use crate::client::Client;
+use crate::control::{CLOSE, CLOSE_IDLE};
+use crate::flow::Flow;
+use crate::metrics::Limit;
+use crate::refuse::Refusal;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// The alert `internal_error` (RFC 8446 section 6), fatal, before any keys.
+pub(crate) const INTERNAL_ERROR: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 80];
+
+/// A handshake's place among those that are under way.
+struct Present {
+    worker: Arc<Worker>,
+}
+
+impl Present {
+    fn take(worker: &Arc<Worker>) -> Option<Self> {
+        let most = worker.snapshot.load().limits.handshakes;
+        let open = &worker.shared.handshakes;
+        if open.fetch_add(1, Ordering::Relaxed) >= most {
+            open.fetch_sub(1, Ordering::Relaxed);
+            worker.metrics.limit_hit(Limit::Handshakes);
+            return None;
+        }
+        Some(Self { worker: worker.clone() })
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.worker.shared.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How a handshake can end other than well.
+enum End {
+    /// The client went without a word, or the proxy is closing: nothing to record.
+    Silent,
+    /// It sent plain HTTP.
+    Plain,
+    /// It failed. What the handshake itself had to say to the client was said.
+    Failed(Failure),
+}
+
+impl End {
+    fn timed_out(limit: Duration) -> Self {
+        let detail = format!("the TLS handshake was not complete after {limit:?}");
+        Self::Failed(Failure { reason: Reason::ClientTlsTimeout, detail })
+    }
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::Failed(failure(error));
+        }
+        let detail = match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                "the client closed the connection during the TLS handshake".to_owned()
+            }
+            _ => format!("the connection failed during the TLS handshake: {error}"),
+        };
+        Self::Failed(Failure { reason: Reason::ClientAborted, detail })
+    }
+}
+
+/// Shakes hands. Gives the client with the TLS stream in place of the plain one, and with its identity;
+/// `None` when that failed, which is then recorded and answered.
+pub(super) async fn accept(mut client: Client, tls: &ArcSwap<ServerTls>) -> Option<Client> {
+    let began = Instant::now();
+    let limit = client.worker.snapshot.load().timeouts.client_tls;
+    client.deadline.set(began + limit);
+    let Some(present) = Present::take(&client.worker) else {
+        record(&client, began, Failure { reason: Reason::TooManyHandshakes, detail: String::new() });
+        close(client, &INTERNAL_ERROR).await;
+        return None;
+    };
+    let tls = tls.load_full();
+    let accepted = match hello(&mut client, limit).await {
+        Ok(accepted) => accepted,
+        Err((end, alert)) => {
+            drop(present);
+            refuse(client, end, &alert, began).await;
+            return None;
+        }
+    };
+    let (client, outcome) = finish(client, accepted, &tls, began).await;
+    drop(present);
+    let mut client = client?;
+    let failure = match outcome {
+        Ok(session) => {
+            client.worker.metrics.handshake(session.version, session.resumed, began.elapsed());
+            client.identity.tls = Some(Arc::new(session));
+            return Some(client);
+        }
+        Err(End::Failed(failure)) if matches!(client.stream, Stream::Tls(_)) => failure,
+        Err(end) => {
+            refuse(client, end, &[], began).await;
+            return None;
+        }
+    };
+    // The handshake is complete, so there is no alert any more that could say it. The reply can.
+    note(&client.worker, &client.identity, &failure);
+    super::refuse_unread(&mut client, &Refusal::new(failure.reason, failure.detail)).await;
+    None
+}
+
+/// Reads until there is a whole ClientHello. Bytes behind it are left in the client's input.
+async fn hello(client: &mut Client, limit: Duration) -> Result<Accepted, (End, Vec<u8>)> {
+    let mut acceptor = Acceptor::default();
+    let mut begun = false;
+    poll_fn(|context| {
+        client.control.register(context);
+        if client.control.has(CLOSE | CLOSE_IDLE) {
+            return Poll::Ready(Err((End::Silent, Vec::new())));
+        }
+        loop {
+            while !buffer::filled(&client.input).is_empty() {
+                if !begun && is_http(buffer::filled(&client.input)) {
+                    return Poll::Ready(Err((End::Plain, Vec::new())));
+                }
+                begun = true;
+                let mut bytes = buffer::filled(&client.input);
+                let count = acceptor.read_tls(&mut bytes).map_err(|error| (error.into(), Vec::new()))?;
+                client.consume(count);
+                match acceptor.accept() {
+                    Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
+                    Ok(None) => {}
+                    Err((error, mut alert)) => {
+                        let mut bytes = Vec::new();
+                        // Writing to memory cannot fail.
+                        let _ = alert.write_all(&mut bytes);
+                        return Poll::Ready(Err((End::Failed(failure(&error)), bytes)));
+                    }
+                }
+            }
+            let end = match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) if begun => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                Poll::Ready(Err(error)) if begun => error.into(),
+                Poll::Ready(Ok(0) | Err(_)) => End::Silent,
+                Poll::Ready(Ok(_)) => continue,
+            };
+            return Poll::Ready(Err((end, Vec::new())));
+        }
+        client.deadline.poll(context).map(|()| {
+            if !begun {
+                client.worker.metrics.handshake_failed(Reason::ClientTlsTimeout);
+                return Err((End::Silent, Vec::new()));
+            }
+            Err((End::timed_out(limit), Vec::new()))
+        })
+    })
+    .await
+}
+
+/// Whether these first bytes are plain HTTP: a method, or the empty line before one.
+fn is_http(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || b"\r\n".contains(first))
+}
+
+/// The rest of the handshake. Gives the client back unless its connection is gone, with the plain stream
+/// when the handshake failed.
+async fn finish(
+    client: Client,
+    accepted: Accepted,
+    tls: &ServerTls,
+    began: Instant,
+) -> (Option<Client>, Result<ClientTls, End>) {
+    let Client { stream, input, identity, control, mut deadline, worker, spare, pinned, user_before } =
+        client;
+    let limit = worker.snapshot.load().timeouts.client_tls;
+    let mut handshake = StartHandshake::from_parts(accepted, stream)
+        .into_stream_with(tls.config().clone(), |connection| feed(connection, input))
+        .into_fallible();
+    let outcome = poll_fn(|context| {
+        control.register(context);
+        if control.has(CLOSE | CLOSE_IDLE) {
+            return Poll::Ready(Err((End::Silent, None)));
+        }
+        if let Poll::Ready(outcome) = Pin::new(&mut handshake).poll(context) {
+            return Poll::Ready(outcome.map_err(|(error, stream)| (End::from(error), Some(stream))));
+        }
+        deadline.poll(context).map(|()| Err((End::timed_out(limit), None)))
+    })
+    .await;
+    let (stream, outcome) = match outcome {
+        Ok(stream) => {
+            let session = tls.session(stream.get_ref().1).map_err(End::Failed);
+            (Some(Stream::Tls(Box::new(stream.into()))), session)
+        }
+        Err((end, stream)) => (stream, Err(end)),
+    };
+    let Some(stream) = stream else {
+        // Nobody is left to talk to.
+        if let Err(End::Failed(failure)) = &outcome {
+            note(&worker, &identity, failure);
+            leave_record(&worker, &identity, began, failure);
+        }
+        return (None, outcome);
+    };
+    (
+        Some(Client { stream, input: None, identity, control, deadline, worker, spare, pinned, user_before }),
+        outcome,
+    )
+}
+
+/// Gives the connection what was read behind the ClientHello. An error comes again when it goes on.
+fn feed(connection: &mut ServerConnection, input: Option<Buffer>) {
+    let mut bytes = buffer::filled(&input);
+    while !bytes.is_empty() && connection.read_tls(&mut bytes).is_ok_and(|count| count > 0) {
+        if connection.process_new_packets().is_err() {
+            return;
+        }
+    }
+}
+
+/// Records a handshake that failed, and closes so that the client can read the alert.
+async fn refuse(mut client: Client, end: End, alert: &[u8], began: Instant) {
+    match end {
+        End::Silent => {}
+        End::Plain => {
+            client.worker.metrics.handshake_failed(Reason::PlainToTlsPort);
+            super::refuse_unread(&mut client, &Refusal::new(Reason::PlainToTlsPort, "")).await;
+        }
+        End::Failed(failure) => {
+            let gone = failure.reason == Reason::ClientAborted;
+            record(&client, began, failure);
+            if !gone {
+                close(client, alert).await;
+            }
+        }
+    }
+}
+
+/// Closes behind an alert. What the client is still sending is swallowed for a moment: in TLS 1.3 it may
+/// take the handshake for complete and send its request, and a reset would take the alert away.
+async fn close(mut client: Client, alert: &[u8]) {
+    let limit = client.worker.snapshot.load().timeouts.client_tls;
+    if client.write_all(alert, limit).await.is_ok() {
+        client.linger().await;
+    }
+}
+
+fn record(client: &Client, began: Instant, failure: Failure) {
+    note(&client.worker, &client.identity, &failure);
+    leave_record(&client.worker, &client.identity, began, &failure);
+}
+
+/// The record of a handshake that failed: no request stands for it.
+fn leave_record(worker: &Arc<Worker>, identity: &Identity, began: Instant, failure: &Failure) {
+    let mut flow = Flow::begin(worker, identity, Protocol::Tls);
+    flow.record.started -= began.elapsed();
+    flow.started = began;
+    flow.failed(&Refusal::new(failure.reason, &*failure.detail));
+}
+
+/// Counts a handshake that failed, and says it in the diagnostic log as well, because not every format of
+/// the access log has the reason.
+fn note(worker: &Worker, identity: &Identity, failure: &Failure) {
+    worker.metrics.handshake_failed(failure.reason);
+    if worker.shared.handshake_log.permits() {
+        let (client, reason, detail) = (identity.client, failure.reason.code(), &failure.detail);
+        tracing::info!(%client, reason, detail, "a TLS handshake with a client failed");
+    }
+}
