@@ -189,7 +189,8 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.thaw();
+        // What is held cannot end; what has ended cannot be told.
+        let _ = kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), Signal::CONT);
         self.stop();
     }
 }

@@ -2,6 +2,8 @@
 import os
 import pty
 import sys
+import termios
+import time
 
 program, file = sys.argv[1:]
 
@@ -14,6 +16,11 @@ def typed(*answers):
     for prompt, answer in answers:
         while prompt not in shown:
             shown += os.read(terminal, 1024)
+        # The prompt comes a moment before the echo is switched off; nobody types so fast.
+        for _ in range(1000):
+            if not termios.tcgetattr(terminal)[3] & termios.ECHO:
+                break
+            time.sleep(0.01)
         os.write(terminal, answer + b"\n")
     while True:
         try:
