@@ -48,6 +48,21 @@ impl TestCa {
         self.directory.path()
     }
 
+    /// A server's certificate for these names, and its key, as PEM files that live as long as the CA.
+    #[must_use]
+    pub fn files(&self, names: &[&str]) -> (PathBuf, PathBuf) {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Egret test server");
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let (certificate, key_file) =
+            (self.directory.path().join("leaf.pem"), self.directory.path().join("leaf.key"));
+        std::fs::write(&certificate, leaf.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        (certificate, key_file)
+    }
+
     /// What a server needs to answer as these names (DNS names or addresses), HTTP/1.1 in ALPN.
     #[must_use]
     pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {

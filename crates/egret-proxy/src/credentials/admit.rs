@@ -178,16 +178,14 @@ fn at_once(input: &[u8], flow: &Flow, head: &RequestHead) -> AtOnce {
         Ok(offered @ Offered::Basic(_)) if settings.takes_passwords() => (offered, CredentialMethod::Basic),
         Ok(offered @ Offered::Bearer(_)) if settings.jwt.is_some() => (offered, CredentialMethod::Bearer),
         Ok(other) => {
-            let name = match &other {
-                Offered::Basic(_) => "Basic",
-                Offered::Bearer(_) => "Bearer",
-                Offered::Other(name) => name,
+            let detail = match other {
+                Offered::Basic(_) => "credentials of the scheme Basic are not taken here".to_owned(),
+                Offered::Bearer(_) => "credentials of the scheme Bearer are not taken here".to_owned(),
+                Offered::Other(Some(name)) => format!("credentials of the scheme {name} are not taken here"),
+                Offered::Other(None) => "the scheme of the credentials is not known".to_owned(),
             };
             metrics.credentials(CredentialMethod::None, CredentialResult::Missing);
-            return AtOnce::Refused(required(
-                settings,
-                format!("credentials of the scheme {name} are not taken here"),
-            ));
+            return AtOnce::Refused(required(settings, detail));
         }
     };
     AtOnce::Check(Box::new(Check { state: state.clone(), offered, digest, method }))

@@ -19,8 +19,9 @@ use super::verdicts::{Digest, Verdicts, Wrong};
 use super::{Credentials, CredentialsError};
 use crate::metrics::{Limit, WorkerMetrics};
 
-/// The niceness of threads that compute password hashes: clients that are served already come first.
-const NICE: i32 = 10;
+/// The niceness of threads that compute password hashes: clients that are served already come first, but
+/// on a busy machine, too, somebody gets in.
+const NICE: i32 = 5;
 
 /// The back ends of one configuration, and what is remembered of their answers.
 pub(super) struct State {

@@ -11,6 +11,10 @@ pub const MAX_PASSWORD_BYTES: usize = 512;
 /// The longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// Schemes that clients are known to send (the IANA registry, and NTLM).
+const SCHEMES: [&str; 8] =
+    ["Digest", "DPoP", "GNAP", "Negotiate", "NTLM", "OAuth", "SCRAM-SHA-256", "Kerberos"];
+
 /// Base64 of the longest user name and password.
 const MAX_BASIC: usize = (MAX_USER_BYTES + 1 + MAX_PASSWORD_BYTES).div_ceil(3) * 4;
 
@@ -36,8 +40,9 @@ pub enum Offered {
     Basic(Login),
     /// A token, in the characters that RFC 6750 section 2.1 allows.
     Bearer(Zeroizing<String>),
-    /// A scheme that is not spoken here; the name as it was sent.
-    Other(String),
+    /// A scheme that is not spoken here. One that nobody knows has no name: it may well be a password in
+    /// the wrong place.
+    Other(Option<&'static str>),
 }
 
 impl std::fmt::Debug for Offered {
@@ -105,9 +110,7 @@ pub fn parse(value: &[u8]) -> Result<Offered, Malformed> {
     if scheme.eq_ignore_ascii_case(b"Bearer") {
         return bearer(rest).map(Offered::Bearer);
     }
-    // A token is ASCII. Only so much of it is of interest.
-    let name = &scheme[..scheme.len().min(32)];
-    Ok(Offered::Other(String::from_utf8_lossy(name).into_owned()))
+    Ok(Offered::Other(SCHEMES.into_iter().find(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))))
 }
 
 fn basic(encoded: &[u8]) -> Result<Login, Malformed> {
@@ -221,7 +224,12 @@ mod tests {
         assert_eq!(parse(b"Bearer "), Err(Malformed::Empty));
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN_BYTES + 1));
         assert_eq!(parse(long.as_bytes()), Err(Malformed::LongToken));
-        assert_eq!(parse(b"NTLM TlRMTVNTUAAB"), Ok(Offered::Other("NTLM".into())));
+        assert_eq!(parse(b"NTLM TlRMTVNTUAAB"), Ok(Offered::Other(Some("NTLM"))));
+    }
+
+    #[test]
+    fn a_password_in_the_wrong_place_is_no_name_of_a_scheme() {
+        assert_eq!(parse(b"YWxpY2U6c2VjcmV0"), Ok(Offered::Other(None)));
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! Real clients that send credentials.
+
+use egret_testkit::tools::{client, python, run, succeed};
+use egret_testkit::{HttpOrigin, TestCa};
+
+use super::{Setting, script};
+
+#[test]
+fn curl_sends_user_and_password_from_the_url() {
+    let it = Setting::with("");
+    let https_ca = TestCa::new();
+    let https = HttpOrigin::start_tls(&https_ca);
+    let curl = |arguments: &[&str]| {
+        let mut command = client("curl");
+        command.args(["-sS", "--max-time", "30", "--cacert"]).arg(https_ca.pem()).args(arguments);
+        command
+    };
+    let with = |user: &str| it.egret.url().replace("http://", &format!("http://{user}@"));
+    for url in [it.origin.url("/echo"), https.url("/echo")] {
+        assert!(succeed(&mut curl(&["-x", &with("alice:secret"), &url])).contains("\"target\":\"/echo\""));
+    }
+    let user = ["--proxy-user", "alice:secret", "-x", &it.egret.url()];
+    assert_eq!(succeed(curl(&user).arg(it.origin.url("/"))), "origin\n");
+    // --proxy-anyauth asks first without credentials and picks from the challenges.
+    assert_eq!(succeed(curl(&user).arg("--proxy-anyauth").arg(it.origin.url("/"))), "origin\n");
+    assert_eq!(succeed(curl(&user).args(["--proxy-anyauth", "-p"]).arg(it.origin.url("/"))), "origin\n");
+    let upload = succeed(
+        curl(&user)
+            .args(["--proxy-anyauth", "--data-binary", &"x".repeat(100_000)])
+            .arg(it.origin.url("/echo")),
+    );
+    assert!(upload.contains("\"bytes\":100000"), "{upload}");
+    let code = ["-o", "/dev/null", "-w", "%{http_code} %{http_connect}"];
+    let wrong = with("alice:wrong");
+    assert_eq!(succeed(curl(&code).args(["-x", &wrong]).arg(it.origin.url("/"))), "407 000");
+    let tunnel = run(curl(&code).args(["-x", &wrong]).arg(https.url("/")));
+    assert_eq!(String::from_utf8_lossy(&tunnel.stdout), "000 407");
+    assert!(String::from_utf8_lossy(&tunnel.stderr).contains("407"), "{tunnel:?}");
+}
+
+#[test]
+fn curl_is_told_why_in_the_reason_phrase() {
+    let it = Setting::with("");
+    let output = run(client("curl").args(["-sv", "-x", &it.egret.url(), "https://127.0.0.1:1/"]));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("407 egret authentication-required "), "{text}");
+    assert!(text.contains("Proxy-Authenticate: Basic realm=\"egret\", charset=\"UTF-8\""), "{text}");
+}
+
+#[test]
+fn python_requests_sends_user_and_password_from_the_url() {
+    let it = Setting::with("");
+    let ca = TestCa::new();
+    let https = HttpOrigin::start_tls(&ca);
+    let output = succeed(
+        client(python())
+            .arg(script("with_requests.py"))
+            .args([it.egret.address().to_string(), it.origin.url(""), https.url_by_name("")])
+            .arg(ca.pem()),
+    );
+    assert!(output.ends_with("good\n"), "{output}");
+}
+
+#[test]
+fn streams_of_http_2_are_asked_each() {
+    let it = Setting::with("");
+    let output = succeed(
+        client(python())
+            .arg(script("with_h2.py"))
+            .args([it.egret.address().to_string(), it.origin.address().to_string()]),
+    );
+    assert!(output.ends_with("good\n"), "{output}");
+    let records = it.egret.records_where(|record| record.text("user") == "alice");
+    assert!(records.iter().all(|record| record.text("downstream") == "HTTP/2"));
+    assert_eq!(records.len(), 2, "a request and a tunnel: {records:?}");
+}
