@@ -64,6 +64,13 @@ impl EgretBuilder {
         self
     }
 
+    /// Listens where the configuration says, and only there.
+    #[must_use]
+    pub fn listen_as_configured(mut self) -> Self {
+        self.listen.clear();
+        self
+    }
+
     /// Uses this name server.
     #[must_use]
     pub fn dns(self, server: SocketAddr) -> Self {
@@ -92,7 +99,10 @@ impl EgretBuilder {
                 command.env_remove(&name);
             }
         }
-        command.arg("proxy").args(["--listen", &self.listen, "--admin", "127.0.0.1:0"]);
+        command.arg("proxy").args(["--admin", "127.0.0.1:0"]);
+        if !self.listen.is_empty() {
+            command.args(["--listen", &self.listen]);
+        }
         if let Some(config) = &self.config {
             let path = directory.join("egret.yaml");
             std::fs::write(&path, config).unwrap();
@@ -283,6 +293,21 @@ impl Egret {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// Where its other listeners listen, in the order of the configuration, from 0.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[must_use]
+    pub fn listener(&self, index: usize) -> SocketAddr {
+        self.listeners[index]
+    }
+
+    /// The URL of a proxy that speaks TLS, by a name that is in its certificate.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("https://localhost:{}", self.address().port())
     }
 
     /// The admin listener.

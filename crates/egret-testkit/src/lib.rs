@@ -15,10 +15,11 @@ pub mod message;
 pub mod raw;
 pub mod scripted;
 pub mod server;
+pub mod tls_client;
 pub mod tools;
 pub mod wait;
 
-pub use ca::TestCa;
+pub use ca::{TestCa, TestLeaf};
 pub use dns::{DnsAnswer, DnsServer};
 pub use egret::{Egret, EgretBuilder, Record};
 pub use http_origin::HttpOrigin;
@@ -26,4 +27,5 @@ pub use message::{Fields, Message};
 pub use raw::{Ended, RawClient};
 pub use scripted::{RecordingOrigin, ScriptedOrigin, Step};
 pub use server::Server;
+pub use tls_client::{TlsClient, TlsClients};
 pub use wait::wait_for;

@@ -31,6 +31,17 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// A program that a package of the Python environment brings.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn of_python(name: &str) -> PathBuf {
+    let program = dependencies().join("venv/bin").join(name);
+    assert!(program.exists(), "{} is missing: run ./test --deps", program.display());
+    program
+}
+
 /// A client's command without this machine's own proxy settings and credentials.
 #[must_use]
 pub fn client(program: impl AsRef<std::ffi::OsStr>) -> Command {
