@@ -288,10 +288,11 @@ impl Drop for Present {
 }
 
 /// Answers a connection over the limit without serving it: one write, and closed.
-fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Limit, tls: bool) {
+fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Limit, over_tls: bool) {
     use egret_core::reason::Reason;
     use std::io::Write as _;
 
+    use crate::inlet::tls;
     use crate::refuse::{Format, Refusal, Reply};
 
     let reason = match limit {
@@ -301,11 +302,11 @@ fn turn_away(worker: &Arc<Worker>, socket: OwnedFd, peer: SocketAddr, limit: Lim
     let identity = egret_core::identity::Identity::from_address(peer);
     let refusal = Refusal::new(reason, "");
     let socket = TcpStream::from(socket);
-    if tls {
+    if over_tls {
         let mut flow = crate::flow::Flow::begin(worker, &identity, egret_core::record::Protocol::Tls);
         flow.failed(&refusal);
         // There is no alert that says why; one says at least that it is not the client's fault.
-        let _ = (&socket).write_all(&crate::inlet::tls::INTERNAL_ERROR);
+        let _ = (&socket).write_all(&tls::alert(tls::INTERNAL_ERROR));
         part(worker, socket);
         return;
     }

@@ -77,7 +77,19 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+            Self::Tls(tls) => {
+                let outcome = Pin::new(&mut **tls).poll_read(context, buffer);
+                let is_client = matches!(**tls, TlsStream::Server(_));
+                match outcome {
+                    // Many clients close without close_notify (RFC 8446 section 6.1). What they send has
+                    // an end of its own, so that nothing that was cut off is taken for whole; what
+                    // upstreams send may not.
+                    Poll::Ready(Err(error)) if is_client && error.kind() == io::ErrorKind::UnexpectedEof => {
+                        Poll::Ready(Ok(()))
+                    }
+                    outcome => outcome,
+                }
+            }
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_read(context, buffer),
         }
     }

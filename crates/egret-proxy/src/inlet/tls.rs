@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use egret_core::identity::{ClientTls, Identity};
 use egret_core::reason::Reason;
 use egret_core::record::Protocol;
-use egret_tls::server::{Failure, ServerTls, failure};
+use egret_tls::server::{Failure, ServerTls, failure, is_too_old};
 use rustls::ServerConnection;
 use rustls::server::{Accepted, Acceptor};
 use tokio::time::{Duration, Instant};
@@ -26,8 +26,15 @@ use crate::refuse::Refusal;
 use crate::stream::Stream;
 use crate::worker::Worker;
 
-/// The alert `internal_error` (RFC 8446 section 6), fatal, before any keys.
-pub(crate) const INTERNAL_ERROR: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 80];
+/// Alerts (RFC 8446 section 6) that are sent before there are any keys.
+const UNEXPECTED_MESSAGE: u8 = 10;
+const PROTOCOL_VERSION: u8 = 70;
+pub(crate) const INTERNAL_ERROR: u8 = 80;
+
+/// The record of a fatal alert.
+pub(crate) const fn alert(description: u8) -> [u8; 7] {
+    [0x15, 3, 3, 0, 2, 2, description]
+}
 
 /// A handshake's place among those that are under way.
 struct Present {
@@ -93,7 +100,7 @@ pub(super) async fn accept(mut client: Client, tls: &ArcSwap<ServerTls>) -> Opti
     client.deadline.set(began + limit);
     let Some(present) = Present::take(&client.worker) else {
         record(&client, began, Failure { reason: Reason::TooManyHandshakes, detail: String::new() });
-        close(client, &INTERNAL_ERROR).await;
+        close(client, &alert(INTERNAL_ERROR)).await;
         return None;
     };
     let tls = tls.load_full();
@@ -147,10 +154,16 @@ async fn hello(client: &mut Client, limit: Duration) -> Result<Accepted, (End, V
                 match acceptor.accept() {
                     Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
                     Ok(None) => {}
-                    Err((error, mut alert)) => {
+                    Err((error, mut its_alert)) => {
                         let mut bytes = Vec::new();
                         // Writing to memory cannot fail.
-                        let _ = alert.write_all(&mut bytes);
+                        let _ = its_alert.write_all(&mut bytes);
+                        if is_too_old(&error) {
+                            bytes = alert(PROTOCOL_VERSION).to_vec();
+                        } else if bytes.is_empty() {
+                            // A first message that is not ClientHello.
+                            bytes = alert(UNEXPECTED_MESSAGE).to_vec();
+                        }
                         return Poll::Ready(Err((End::Failed(failure(&error)), bytes)));
                     }
                 }

@@ -151,10 +151,21 @@ fn received(alert: AlertDescription) -> Failure {
     }
 }
 
+/// Whether the client is too old, although what it lacks is noticed before its version: TLS 1.2 brought
+/// the extension with signature algorithms (RFC 5246 section 7.4.1.4.1). The alert for it is then
+/// `protocol_version`, by which people see what is wrong.
+#[must_use]
+pub fn is_too_old(error: &Error) -> bool {
+    matches!(error, Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired))
+}
+
 fn incompatible(problem: &PeerIncompatible) -> Failure {
     use PeerIncompatible as P;
     let detail = match problem {
-        P::Tls12NotOffered | P::Tls12NotOfferedOrEnabled | P::SupportedVersionsExtensionRequired => {
+        P::Tls12NotOffered
+        | P::Tls12NotOfferedOrEnabled
+        | P::SupportedVersionsExtensionRequired
+        | P::SignatureAlgorithmsExtensionRequired => {
             "the client speaks only versions of TLS that are out of use; TLS 1.2 and 1.3 are served here"
                 .to_owned()
         }

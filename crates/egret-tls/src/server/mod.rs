@@ -29,7 +29,7 @@ use crate::files::{self, FileError, Limit, Password};
 use resolver::{Entry, Resolver};
 use verifier::ClientVerifier;
 
-pub use failure::{Failure, failure};
+pub use failure::{Failure, failure, is_too_old};
 
 /// Protocols in ALPN (RFC 7301), the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];

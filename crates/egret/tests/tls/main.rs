@@ -37,11 +37,6 @@ impl Certs {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
-
-    fn leaf(&self, name: &str) -> TestLeaf {
-        let path = |extension: &str| self.path(&format!("{name}.{extension}"));
-        TestLeaf { certificate: path("crt"), key: path("key"), combined: path("pem") }
-    }
 }
 
 /// A proxy with mutual TLS, an http origin, and an https origin with a CA of its own.

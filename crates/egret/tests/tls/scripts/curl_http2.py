@@ -21,12 +21,13 @@ def get(url, kind, tunnel=False, body=None):
     curl.setopt(pycurl.HTTPPROXYTUNNEL, int(tunnel))
     curl.setopt(pycurl.TIMEOUT, 60)
     curl.setopt(pycurl.VERBOSE, 1)
-    curl.setopt(pycurl.DEBUGFUNCTION, lambda kind, text: said.append(text.decode(errors="replace")))
+    curl.setopt(pycurl.DEBUGFUNCTION, lambda kind, text: kind == 0 and said.append(text.decode(errors="replace")))
     curl.setopt(pycurl.WRITEDATA, answer)
     if body is not None:
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.POSTFIELDSIZE, len(body))
         curl.setopt(pycurl.READDATA, io.BytesIO(body))
+    # What is sent and received is no concern of ours, only what curl says of it.
     curl.perform()
     assert curl.getinfo(pycurl.RESPONSE_CODE) == 200, said
     return answer.getvalue(), "".join(said)
@@ -37,7 +38,7 @@ for kind, protocol in [(PROXY_HTTPS, "http/1.1"), (PROXY_HTTPS2, "h2")]:
         answer, said = get(url, kind, tunnel)
         assert answer == b"origin\n", (url, answer)
         if kind == PROXY_HTTPS2 and (tunnel or url.startswith("https")):
-            assert "CONNECT tunnel: HTTP/2 negotiated" in said, said
+            assert "Establishing HTTP/2 proxy tunnel" in said, said
     answer, _ = get(f"{https}/bytes/3000000", kind)
     assert len(answer) == 3_000_000
     answer, _ = get(f"{https}/echo", kind, body=b"x" * 1_000_000)

@@ -68,7 +68,7 @@ async function overHttp2() {
   const inner = tls.connect({ socket: tunnel, servername: "localhost", ...origin });
   inner.write(`GET / HTTP/1.1\r\nHost: ${authority}\r\nConnection: close\r\n\r\n`);
   assert.match(await text(inner), /^HTTP\/1\.1 200 [\s\S]*origin\n$/);
-  session.close();
+  session.destroy();
 }
 
 (async () => {
