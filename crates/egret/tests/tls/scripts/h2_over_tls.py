@@ -76,6 +76,7 @@ lazy = connect(origin)
 stalled.add(lazy)
 connection.send_data(lazy, f"GET /bytes/50000000 HTTP/1.1\r\nHost: {origin}\r\n\r\n".encode())
 flush()
+until(lambda: unread.get(lazy, 0) > 30_000)
 # Twenty that are, at once, and requests between them.
 tunnels = [connect(origin) for _ in range(20)]
 requests = [get(f"/bytes/{200_000 + i}") for i in range(20)]
