@@ -68,6 +68,19 @@ impl TestCa {
         self.directory.path()
     }
 
+    /// A server's certificate for these names, and its key, as PEM files that live as long as the CA.
+    #[must_use]
+    pub fn files(&self, names: &[&str]) -> (PathBuf, PathBuf) {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Egret test server");
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let (certificate, key_file) =
+            (self.directory.path().join("leaf.pem"), self.directory.path().join("leaf.key"));
+        std::fs::write(&certificate, leaf.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        (certificate, key_file)
     }
 
     /// Makes a certificate with the common name `name`, as files of that name.
@@ -130,3 +143,24 @@ impl TestCa {
         let path = self.directory.path().join(file);
         std::fs::write(&path, params.signed_by(&self.issuer).unwrap().pem().unwrap()).unwrap();
         path
+    }
+
+    /// What a server needs to answer as these names (DNS names or addresses), HTTP/1.1 in ALPN.
+    #[must_use]
+    pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Egret test origin");
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+}
