@@ -399,15 +399,17 @@ impl Egret {
         found.remove(0)
     }
 
-    /// Waits until there are `count` records and checks that no more come.
+    /// Waits until there are `count` records and checks that no more come. They are in the order in which
+    /// the flows began, to the millisecond; workers write in an order of their own.
     ///
     /// # Panics
     /// When there are more or fewer.
     pub fn exactly(&self, count: usize) -> Vec<Record> {
         wait_until(&format!("{count} records"), PATIENCE, || self.records().len() >= count);
         std::thread::sleep(Duration::from_millis(150));
-        let records = self.records();
+        let mut records = self.records();
         assert_eq!(records.len(), count, "one record for each flow");
+        records.sort_by_key(|record| record.text("time"));
         records
     }
 

@@ -8,7 +8,7 @@
 //! A further kind of credentials is one more file here with a `check`, one more field in
 //! [`egret_core::authentication::Authentication`], and one more [`egret_core::identity::Proof`]. A
 //! Kubernetes service account's token is a bearer token: it will be told from a JWT of a provider by its
-//! issuer, in [`check`], and asked about by TokenReview.
+//! issuer, in `check`, and asked about by TokenReview.
 
 mod admit;
 mod apr1;
