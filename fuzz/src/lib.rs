@@ -1,8 +1,12 @@
 //! The bodies of the fuzz targets: what must hold for any bytes whatever. cargo-fuzz runs them with
 //! libFuzzer, `cargo run --release --bin bounded` with simple mutations on any toolchain.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use egret_core::destination::Destination;
+use egret_core::htpasswd::{HashScheme, MAX_USER_BYTES, UserFile, check_user_name};
 use egret_core::record::Protocol;
+use egret_proxy::credentials::header::{self, Offered};
 use egret_proxy::http1::chunked::{Decoder, Emit, Ranges};
 use egret_proxy::http1::response::Asked;
 use egret_proxy::http1::{BodyLength, Fields, HeadLimits, ParseError, Parsed, request, response};
@@ -155,6 +159,40 @@ pub fn authority(data: &[u8]) {
         let normal = destination.to_string();
         assert!(normal.is_ascii() && !normal.contains(['@', '/', '\\', ' ', '?', '#', '%']), "{normal:?}");
         assert_eq!(Destination::parse_authority(&normal).as_ref(), Ok(&destination), "{normal:?}");
+    }
+}
+
+/// A value of Proxy-Authorization, and a file of users: what is taken is within its bounds and reads as
+/// itself again, and nothing of it is printed.
+pub fn credentials(data: &[u8]) {
+    if let Ok(offered) = header::parse(data) {
+        let shown = format!("{offered:?}");
+        assert!(["Basic(..)", "Bearer(..)", "Other(..)"].contains(&shown.as_str()), "{shown}");
+        match &offered {
+            Offered::Basic(login) => {
+                let (user, password) = (&login.user, &*login.password);
+                assert!((1..=MAX_USER_BYTES).contains(&user.len()) && !user.contains(':'));
+                assert!(password.len() <= header::MAX_PASSWORD_BYTES);
+                assert!(!user.chars().chain(password.chars()).any(char::is_control));
+                let again = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+                assert_eq!(header::parse(again.as_bytes()).as_ref(), Ok(&offered));
+            }
+            Offered::Bearer(token) => {
+                assert!((1..=header::MAX_TOKEN_BYTES).contains(&token.len()) && token.is_ascii());
+                let again = format!("Bearer {}", **token);
+                assert_eq!(header::parse(again.as_bytes()).as_ref(), Ok(&offered));
+            }
+            Offered::Other(_) => {}
+        }
+    }
+    if let Ok(file) = UserFile::parse(data) {
+        for (user, hash) in file.iter() {
+            assert_eq!(check_user_name(user), Ok(()));
+            assert_eq!(HashScheme::of(&hash.text), Ok(hash.scheme));
+            let line = format!("{user}:{}", hash.text);
+            let again = UserFile::parse(line.as_bytes()).expect("a line that was taken is taken alone");
+            assert_eq!(again.find(user), Some((user, hash)));
+        }
     }
 }
 

@@ -105,13 +105,14 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 7] = [
+    let targets: [Target; 8] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
         ("authority", egret_fuzz::authority),
         ("socks", egret_fuzz::socks),
         ("config", egret_fuzz::config),
+        ("credentials", egret_fuzz::credentials),
         ("certificates", egret_fuzz::certificates),
     ];
     for (name, body) in targets {

@@ -88,3 +88,10 @@ fn reason(message: &Message) -> String {
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/credentials/scripts").join(name)
 }
+
+/// A member of each record, sorted: connections are served by several workers, whose lines come in no order.
+fn sorted(records: &[egret_testkit::Record], member: &str) -> Vec<String> {
+    let mut values: Vec<String> = records.iter().map(|record| record.text(member)).collect();
+    values.sort();
+    values
+}
