@@ -2,6 +2,7 @@
 
 pub mod http1;
 pub mod http2;
+pub mod proxy_protocol;
 pub mod socks;
 pub mod tls;
 
