@@ -101,8 +101,11 @@ impl Config {
         }
         let tls = file.listeners.iter().map(|listener| listener.tls.as_ref());
         let tls = tls.map(|tls| tls.map(|tls| listener_tls(tls, base_dir)));
-        let settings =
-            listeners.iter().zip(tls).map(|(address, tls)| ListenerSettings { address: *address, tls });
+        let trusted = file.listeners.iter().map(|listener| listener.proxy_protocol.iter());
+        let settings = listeners.iter().zip(tls).zip(trusted).map(|((address, tls), trusted)| {
+            let proxy_protocol = trusted.map(|network| network.0).collect();
+            ListenerSettings { address: *address, tls, proxy_protocol }
+        });
         Ok(Compiled {
             listeners: settings.collect(),
             snapshot,

@@ -109,7 +109,7 @@ impl Default for ConfigFile {
 }
 
 fn plain(address: SocketAddr) -> Listener {
-    Listener { address: ListenAddress::from(address), tls: None }
+    Listener { address: ListenAddress::from(address), tls: None, proxy_protocol: Vec::new() }
 }
 
 /// Metrics and health.

@@ -364,6 +364,8 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// TLS; `None` for plain HTTP.
     pub tls: Option<ListenerTls>,
+    /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<ipnet::IpNet>,
 }
 
 /// TLS of a listener: which files it is made of. They are read again when they change.

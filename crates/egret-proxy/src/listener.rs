@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use egret_tls::server::ServerTls;
+use ipnet::IpNet;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -38,6 +39,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// TLS, where the listener speaks it; a reload puts another one in.
     pub tls: Option<Arc<ArcSwap<ServerTls>>>,
+    /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Arc<[IpNet]>,
 }
 
 /// The sockets of one listener, one for each worker.
@@ -51,6 +54,8 @@ pub struct Bound {
     pub lent: bool,
     /// TLS; `None` for plain HTTP.
     pub tls: Option<Arc<ArcSwap<ServerTls>>>,
+    /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Arc<[IpNet]>,
 }
 
 /// Binds an address for so many workers. Another process of the same user may bind it as well
@@ -65,7 +70,7 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
     while sockets.len() < workers.max(1) {
         sockets.push(bind_one(address)?);
     }
-    Ok(Bound { address, sockets, lent: false, tls: None })
+    Ok(Bound { address, sockets, lent: false, tls: None, proxy_protocol: Arc::default() })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -92,7 +97,13 @@ pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     let _ = socket2::SockRef::from(socket).set_tcp_nodelay(true);
     let sockets = (0..workers.max(1)).map(|_| socket.try_clone()).collect::<io::Result<_>>()?;
-    Ok(Bound { address: socket.local_addr()?, sockets, lent: true, tls: None })
+    Ok(Bound {
+        address: socket.local_addr()?,
+        sockets,
+        lent: true,
+        tls: None,
+        proxy_protocol: Arc::default(),
+    })
 }
 
 /// One socket, as a worker accepts from it.

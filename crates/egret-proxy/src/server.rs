@@ -90,7 +90,11 @@ impl Server {
         let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for listener in bound {
             for (of_worker, socket) in sockets.iter_mut().zip(listener.sockets) {
-                let of_socket = Listener { address: listener.address, tls: listener.tls.clone() };
+                let of_socket = Listener {
+                    address: listener.address,
+                    tls: listener.tls.clone(),
+                    proxy_protocol: listener.proxy_protocol.iter().copied().collect(),
+                };
                 of_worker.push(Acceptor { socket, listener: Arc::new(of_socket), lent: listener.lent });
             }
         }

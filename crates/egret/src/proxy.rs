@@ -57,7 +57,7 @@ pub(crate) struct App {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fixed {
     /// The addresses, and whether TLS is spoken.
-    listeners: Vec<(SocketAddr, bool)>,
+    listeners: Vec<(SocketAddr, bool, Vec<ipnet::IpNet>)>,
     workers: usize,
     admin: Option<SocketAddr>,
     tracing: Option<TracingSettings>,
@@ -72,7 +72,7 @@ impl Fixed {
             listeners: compiled
                 .listeners
                 .iter()
-                .map(|listener| (listener.address, listener.tls.is_some()))
+                .map(|listener| (listener.address, listener.tls.is_some(), listener.proxy_protocol.clone()))
                 .collect(),
             workers: compiled.process.workers,
             admin: compiled.admin,
@@ -243,6 +243,7 @@ fn bind_listeners(listeners: &[ListenerSlot], workers: usize) -> Result<Vec<Boun
             },
         })?;
         listener.tls.clone_from(&slot.tls);
+        listener.proxy_protocol = slot.settings.proxy_protocol.as_slice().into();
         bound.push(listener);
     }
     Ok(bound)

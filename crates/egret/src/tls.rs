@@ -110,7 +110,8 @@ pub(crate) fn figures(slots: &[ListenerSlot]) -> Vec<CertificateFigure> {
 /// # Errors
 /// A listener has TLS and no socket, or the other way round.
 pub(crate) fn match_lent(bound: &mut [Bound], listeners: &[ListenerSlot]) -> Result<(), String> {
-    if listeners.iter().all(|slot| slot.tls.is_none()) {
+    let plain = |slot: &ListenerSlot| slot.tls.is_none() && slot.settings.proxy_protocol.is_empty();
+    if listeners.iter().all(plain) {
         return Ok(());
     }
     for bound in bound.iter_mut() {
@@ -118,11 +119,12 @@ pub(crate) fn match_lent(bound: &mut [Bound], listeners: &[ListenerSlot]) -> Res
         let by_port = || listeners.iter().find(|slot| slot.settings.address.port() == bound.address.port());
         let Some(slot) = by_address.or_else(by_port) else {
             return Err(format!(
-                "no listener is configured for {}, and others have `tls`: add it to `listeners`",
+                "no listener is configured for {}, and others have `tls` or `proxyProtocol`: add it to `listeners`",
                 bound.address
             ));
         };
         bound.tls.clone_from(&slot.tls);
+        bound.proxy_protocol = slot.settings.proxy_protocol.as_slice().into();
     }
     let has_socket = |tls: &ListenerTls| {
         let slot = listeners.iter().find(|slot| slot.settings.tls.as_ref() == Some(tls));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use egret_core::identity::TlsVersion;
 use egret_core::settings;
 
-use crate::values::{ClientPattern, FilePath, ListenAddress};
+use crate::values::{ClientPattern, FilePath, ListenAddress, Network};
 
 /// An address that clients connect to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,12 @@ pub struct Listener {
     /// dropped. Without it, clients speak plain HTTP to the proxy, also for `https://` destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+    /// Networks of load balancers that speak the PROXY protocol (version 1 or 2). Their connections must
+    /// begin with its header, before TLS, and the client's address is the one that it names. It is not
+    /// believed of anybody else. A change takes a restart.
+    #[serde(default)]
+    #[schemars(length(max = 1000), example = serde_json::json!(["10.0.0.0/24"]))]
+    pub proxy_protocol: Vec<Network>,
 }
 
 /// TLS between clients and the proxy.

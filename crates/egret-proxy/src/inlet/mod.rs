@@ -41,6 +41,10 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         user_before: None,
     };
     let over_tls = listener.tls.is_some();
+    let trusted = |network: &ipnet::IpNet| network.contains(&client.identity.ip());
+    if listener.proxy_protocol.iter().any(trusted) && !introduce(&mut client, over_tls).await {
+        return;
+    }
     if let Some(tls) = &listener.tls {
         // Boxed: what a handshake needs is given back when it is through.
         let Some(secured) = Box::pin(tls::accept(client, tls)).await else { return };
@@ -69,6 +73,26 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         Err(None) => {}
     }
     drop(registered);
+}
+
+/// Has the balancer say whose connection this is. False: it did not, and the connection is over.
+async fn introduce(client: &mut Client, over_tls: bool) -> bool {
+    let limit = client.worker.snapshot.load().timeouts.head;
+    let Some(tcp) = client.stream.as_tcp() else { return true };
+    match Box::pin(proxy_protocol::read(tcp, limit)).await {
+        Ok(source) => {
+            if let Some(source) = source {
+                client.identity = Identity::from_address(source);
+            }
+            return true;
+        }
+        Err(Some(refusal)) if over_tls => {
+            Flow::begin(&client.worker, &client.identity, Protocol::Tls).failed(&refusal);
+        }
+        Err(Some(refusal)) => refuse_unread(client, &refusal).await,
+        Err(None) => {}
+    }
+    false
 }
 
 /// Reads until the protocol is told. `Err(None)`: the connection ended without having begun.
