@@ -9,7 +9,7 @@ pub(crate) const MASK: &str = "***";
 /// What a URL may begin with to be shown so far.
 const SCHEMES: [&str; 6] = ["http:", "https:", "socks:", "socks4:", "socks5:", "socks5h:"];
 
-/// Words in a field's name that make its value a secret. `credentialsFile` is a path, and is shown.
+/// Words in a field's name that make its value a secret. `credentialsFile` and `htpasswd` are paths, and are shown.
 const SECRET_WORDS: [&str; 6] = ["passw", "passphrase", "secret", "token", "credential", "userinfo"];
 
 /// A line of YAML with its secrets masked, and a range of it moved accordingly.
@@ -112,7 +112,9 @@ fn secret_field(line: &str) -> Option<Range<usize>> {
             let rest = &lower[at..];
             let name_end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
             let Some(name_end) = name_end else { continue };
-            if rest[..name_end].ends_with("file") {
+            let is_a_path = rest[..name_end].ends_with("file")
+                || (lower[..at].ends_with("ht") && &rest[..name_end] == "passwd");
+            if is_a_path {
                 continue;
             }
             let after = rest[name_end..].trim_start_matches(['"', '\'']).trim_start();
@@ -153,6 +155,8 @@ mod tests {
         masks("{user: bob, password: hunter2}", "{user: bob, password: ***");
         masks("\"proxyToken\": abc", "\"proxyToken\": ***");
         masks("credentialsFile: /etc/egret/parent", "credentialsFile: /etc/egret/parent");
+        masks("htpasswd: /etc/egret/users", "htpasswd: /etc/egret/users");
+        masks("{htpasswd: users, password: x}", "{htpasswd: users, password: ***");
     }
 
     #[test]

@@ -146,9 +146,12 @@ pub enum MethodName {
 }
 
 impl FlowRecord {
-    /// The name that stands for the client, where one was proven.
+    /// The name that stands for the client, where one was proven: its user's, else its certificate's.
     #[must_use]
     pub fn client_name(&self) -> Option<&Arc<str>> {
+        if let Some(user) = &self.user {
+            return Some(&user.name);
+        }
         Some(self.tls.as_ref()?.certificate.as_ref()?.name())
     }
 }

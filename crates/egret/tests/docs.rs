@@ -154,6 +154,9 @@ fn is_crate_or_log_target(name: &str) -> bool {
 fn configurations_in_the_pages_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("corp-credentials"), "user:password\n").unwrap();
+    fs::write(folder.path().join("users.htpasswd"), "").unwrap();
+    fs::write(folder.path().join("directory-password"), "secret\n").unwrap();
+    fs::copy(egret_testkit::TestCa::new().pem(), folder.path().join("corp-ca.pem")).unwrap();
     let mut checked = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();

@@ -45,7 +45,7 @@ pub struct Limits {
     /// that connect and do not go on can take. Metric label: `handshakes`.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub handshakes: u32,
-    /// Names of clients (from certificates) that metrics tell apart; requests of any others count under
+    /// Names of clients (users, and those of certificates) that metrics tell apart; requests of any others count under
     /// `(other)`. Metric label: `client_names`.
     #[schemars(range(max = 1_000_000))]
     pub client_names: u32,

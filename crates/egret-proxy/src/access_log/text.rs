@@ -159,10 +159,8 @@ pub(super) fn word(out: &mut Vec<u8>, text: &str) {
 
 /// Appends the name of a flow's user as one word, else that of its client certificate, else a dash.
 pub(super) fn user(out: &mut Vec<u8>, record: &egret_core::record::FlowRecord) {
-    let name =
-        record.user.as_ref().map(|user| &*user.name).or_else(|| record.client_name().map(|name| &**name));
-    let name = name.filter(|name| !name.is_empty());
-    word(out, name.unwrap_or("-"));
+    let name = record.client_name().filter(|name| !name.is_empty());
+    word(out, name.map_or("-", |name| name));
 }
 
 #[cfg(test)]

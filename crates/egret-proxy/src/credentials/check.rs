@@ -69,6 +69,9 @@ impl State {
                 Some(match kept {
                     Some(kept) => kept,
                     None => {
+                        if ldap3::parse_filter(ldap.filter.replace("{user}", "x")).is_err() {
+                            return Err(CredentialsError::Filter(ldap.filter.clone()));
+                        }
                         let pem = ldap.trusted_ca.as_deref();
                         let tls = shared.tls(pem, "authentication.ldap.trustedCA", Alpn::None)?;
                         Arc::new(Directory::new(ldap.clone(), shared.upstream.clone(), tls))

@@ -48,6 +48,9 @@ pub enum CredentialsError {
     /// The TLS library refuses its configuration.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// The filter that finds users of the directory is none.
+    #[error("authentication.ldap.filter: `{0}` is not a search filter (RFC 4515)")]
+    Filter(String),
     /// The keys for tokens cannot be used.
     #[error("{0}")]
     Keys(String),

@@ -1,5 +1,5 @@
-//! What clients with a proven name did. Names come from certificates, so a trusted CA can make up any
-//! number of them; how many are told apart is bounded.
+//! What clients with a proven name did. Names are those of users or come from certificates, of which a
+//! trusted CA can make up any number; how many are told apart is bounded.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,8 @@ use egret_core::settings::Limits;
 const OUTCOMES: [&str; 5] =
     ["none", Blame::Client.as_str(), Blame::Upstream.as_str(), Blame::Policy.as_str(), Blame::Egret.as_str()];
 
-/// The name of those that are not told apart. No certificate's name is written like this.
+/// The name of those that are not told apart. No certificate's name is written like this; a user's who
+/// would be is counted among them.
 const OTHERS: &str = "(other)";
 
 /// One client's counters.

@@ -34,6 +34,7 @@ fn lets_in_who_knows_the_password_and_says_who_it_was() {
     assert!(refused.iter().all(|record| record.text("user").is_empty()), "nobody was proved");
     assert_eq!(it.egret.metric("egret_credentials_total{method=\"basic\",result=\"accepted\"}"), 1.0);
     assert_eq!(it.egret.metric("egret_credentials_total{method=\"basic\",result=\"refused\"}"), 4.0);
+    assert_eq!(it.egret.metric("egret_client_requests_total{client=\"alice\",blame=\"none\"}"), 1.0);
 }
 
 #[test]

@@ -264,6 +264,14 @@ fn the_second_server_stands_in_for_the_first() {
 }
 
 #[test]
+fn a_filter_that_is_none_is_said_at_the_start() {
+    let directory = Directory::start();
+    let section = directory.section("ldaps", &["filter: \"(&(uid={user})!)\""]);
+    let (status, said) = builder().config(&format!("authentication:\n{section}")).run_to_end();
+    assert!(!status.success() && said.contains("is not a search filter"), "{said}");
+}
+
+#[test]
 fn a_wrong_search_account_is_said_in_the_log() {
     let directory = Directory::start();
     let section = directory.section("ldaps", &[]).replace("cn=egret,", "cn=nobody,");

@@ -198,6 +198,18 @@ fn keys_come_from_a_url_and_change_there() {
 }
 
 #[test]
+fn keys_come_through_the_parent_that_the_routes_have() {
+    let provider = Provider::new();
+    let keys = KeyServer::start(&ok(&provider.set("keys.json")));
+    let parent = builder().start();
+    let yaml = format!("{}parents: [{{urls: [\"{}\"]}}]\n", keys.section(), parent.url());
+    let (egret, origin) = (builder().config(&yaml).start(), HttpOrigin::start());
+    assert_eq!(bearer(&egret, &origin, provider.good()).status(), 200, "{}", egret.log());
+    let record = &parent.records_where(|record| record.method() == "CONNECT")[0];
+    assert_eq!(record.target(), keys.server.address().to_string());
+}
+
+#[test]
 fn keys_that_were_good_stay_while_the_provider_is_away() {
     let provider = Provider::new();
     let keys = KeyServer::start(&ok(&provider.set("keys.json")));
