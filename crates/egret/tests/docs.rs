@@ -157,6 +157,9 @@ fn configurations_in_the_pages_are_valid() {
     fs::write(folder.path().join("users.htpasswd"), "").unwrap();
     fs::write(folder.path().join("directory-password"), "secret\n").unwrap();
     fs::copy(egret_testkit::TestCa::new().pem(), folder.path().join("corp-ca.pem")).unwrap();
+    // server.crt, server.key, ca.crt
+    let mut init = Command::new(env!("CARGO_BIN_EXE_egret"));
+    assert!(init.args(["certs", "init"]).arg(folder.path()).output().unwrap().status.success());
     let mut checked = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();

@@ -26,7 +26,10 @@ fn with_separate_files_it_works() {
     assert!(records.iter().all(|record| record.text("clientName") == "egret-client"), "{records:#?}");
     assert!(records.iter().all(|record| record.text("tlsVersion") == "1.3"), "{records:#?}");
     assert!(records.iter().all(|record| record.text("sni") == "localhost"), "{records:#?}");
-    assert_eq!((records[0].method(), records[1].method()), ("CONNECT".to_owned(), "GET".to_owned()));
+    // A tunnel's record comes when both sides have closed it, so the order is open.
+    for method in ["CONNECT", "GET"] {
+        assert!(records.iter().any(|record| record.method() == method), "{records:#?}");
+    }
     for (series, count) in [
         ("egret_client_handshakes_total{version=\"1.3\",session=\"new\"}", 2.0),
         ("egret_client_requests_total{client=\"egret-client\",blame=\"none\"}", 2.0),
