@@ -91,6 +91,7 @@ impl Config {
             timeouts: (&file.timeouts).into(),
             http: (&file.http).into(),
             socks: (&file.socks).into(),
+            pac: (&file.pac).into(),
             upstream: compiler.upstream(),
             dns: compiler.dns(),
             access_log: compiler.access_log(),

@@ -8,6 +8,7 @@ mod http;
 mod limits;
 mod listeners;
 mod logs;
+mod pac;
 mod socks;
 mod timeouts;
 mod upstream;
@@ -25,6 +26,7 @@ pub use http::{Forwarded, Http};
 pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, Listener, ListenerTls, MinVersion};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
+pub use pac::Pac;
 pub use socks::Socks;
 pub use timeouts::Timeouts;
 pub use upstream::{Dns, Family, Pool, Upstream};
@@ -59,6 +61,9 @@ pub struct ConfigFile {
     pub http: Http,
     /// SOCKS from clients. Versions 5, 4 and 4a are served on the same ports as HTTP.
     pub socks: Socks,
+    /// The file `/proxy.pac`, by which browsers and desktops are told when to use the proxy. It is served on
+    /// every listener.
+    pub pac: Pac,
     /// Connections to origins and parents.
     pub upstream: Upstream,
     /// The resolver. Egret asks name servers itself, and keeps answers as long as they are valid.
@@ -96,6 +101,7 @@ impl Default for ConfigFile {
             timeouts: Timeouts::default(),
             http: Http::default(),
             socks: Socks::default(),
+            pac: Pac::default(),
             upstream: Upstream::default(),
             dns: Dns::default(),
             guard: Guard::default(),

@@ -19,8 +19,8 @@ pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
 pub use word::{
-    ClientPattern, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, Ports, ServiceName,
-    Via,
+    ClientPattern, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, PacAnswer, Ports,
+    ServiceName, Via,
 };
 
 use serde_json::{Value, json};
@@ -140,6 +140,7 @@ textual!(
     Name,
     Network,
     NoProxyTerm,
+    PacAnswer,
     Ports,
     ProxyUrl,
     Realm,

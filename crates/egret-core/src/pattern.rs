@@ -11,7 +11,7 @@ use crate::destination::{Host, HostError, parse_port};
 pub(crate) mod index;
 mod no_proxy;
 
-pub use no_proxy::{EntryError, NoProxy};
+pub use no_proxy::{EntryError, NoProxy, Scope, read_entry};
 
 /// Why a text is no pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub http: HttpSettings,
     /// SOCKS from clients.
     pub socks: SocksSettings,
+    /// The PAC file.
+    pub pac: PacSettings,
     /// Upstream connections.
     pub upstream: UpstreamSettings,
     /// The resolver.
@@ -39,6 +41,16 @@ pub struct Snapshot {
     pub access_log: AccessLogSettings,
     /// Shutting down.
     pub drain: DrainSettings,
+}
+
+/// The PAC file that clients may fetch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacSettings {
+    /// What it answers for everything else, as in `PROXY proxy.example:8888`. `None`: the proxy by the
+    /// address that the file was fetched from.
+    pub proxy: Option<Arc<str>>,
+    /// What clients reach directly, each with the port that it is limited to.
+    pub direct: Vec<(crate::pattern::Scope, Option<u16>)>,
 }
 
 /// SOCKS from clients.

@@ -11,6 +11,8 @@ use crate::http1::fields::FieldName;
 use crate::http1::{Field, RequestHead};
 use crate::refuse::Refusal;
 
+mod pac;
+
 /// An answer of the proxy's own.
 #[derive(Debug)]
 pub struct Answer {
@@ -54,11 +56,11 @@ impl Answer {
     }
 }
 
-/// Answers a request for a path of the proxy itself.
+/// Answers a request for a path of the proxy itself. `authority` is how the client calls the proxy.
 ///
 /// # Errors
 /// The refusal, when the proxy has nothing there.
-pub fn answer(flow: &Flow, method: &str, path: &str, listener: &str) -> Result<Answer, Refusal> {
+pub fn answer(flow: &Flow, method: &str, path: &str, authority: &str) -> Result<Answer, Refusal> {
     if !matches!(method, "GET" | "HEAD" | "OPTIONS") {
         return Err(Refusal::new(Reason::NotAProxyRequest, format!("{method} {path} names no origin")));
     }
@@ -68,7 +70,13 @@ pub fn answer(flow: &Flow, method: &str, path: &str, listener: &str) -> Result<A
         return Ok(answer);
     }
     match path.split('?').next().unwrap_or(path) {
-        "/" => Ok(page(listener, if flow.identity.tls.is_some() { "https" } else { "http" })),
+        "/" => Ok(page(authority, if flow.identity.tls.is_some() { "https" } else { "http" })),
+        "/proxy.pac" | "/wpad.dat" => Ok(Answer {
+            status: (200, "OK"),
+            media_type: "application/x-ns-proxy-autoconfig",
+            fields: vec![("Cache-Control", "max-age=300".to_owned())],
+            body: pac::write(&flow.snapshot.pac, authority, flow.identity.tls.is_some()).into_bytes(),
+        }),
         "/healthz" => Ok(Answer::text((200, "OK"), "ok\n")),
         "/readyz" if flow.worker.draining() => Ok(Answer::text((503, "Service Unavailable"), "draining\n")),
         "/readyz" => Ok(Answer::text((200, "OK"), "ok\n")),
@@ -83,6 +91,7 @@ fn page(listener: &str, scheme: &str) -> Answer {
          code{{background:#8882;padding:.1em .3em}}</style><h1>Egret</h1><p>This is an egress proxy. It is \
          working: to use it, give its address to a program as an HTTP proxy.</p>\
          <pre><code>curl -x {scheme}://{listener} https://example.com/</code></pre>\
+         <p>For browsers and desktops there is <a href=\"/proxy.pac\">/proxy.pac</a>.</p>\
          <p>Version {}</p></html>\n",
         env!("CARGO_PKG_VERSION"),
     );

@@ -53,6 +53,10 @@ pub struct HostTerm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoProxyTerm(pub String);
 
+/// What a PAC file answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PacAnswer(pub String);
+
 /// A port, or a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports(pub PortRange);
@@ -247,6 +251,32 @@ impl Textual for NoProxyTerm {
             Err(error) => {
                 Err(Complaint::new(format!("`{}` is no term of a NO_PROXY list: {error}", shorten(text)))
                     .help("write a domain, an address, a network or `*`, one in each item of the list"))
+            }
+        }
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for PacAnswer {
+    const FORMAT: &'static str = "pac-answer";
+    const EXAMPLE: &'static str = "PROXY proxy.example:8888";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let help = "write `PROXY host:port`, `HTTPS host:port`, `SOCKS5 host:port` or `DIRECT`, with `;` between several";
+        let is_way = |way: &str| match way.trim().split_once(' ') {
+            None => way.trim() == "DIRECT",
+            Some((kind, place)) => {
+                ["PROXY", "HTTP", "HTTPS", "SOCKS", "SOCKS4", "SOCKS5"].contains(&kind)
+                    && egret_core::destination::Destination::parse_authority(place.trim()).is_ok()
+            }
+        };
+        match text.split(';').all(is_way) {
+            true => Ok(Self(text.to_owned())),
+            false => {
+                Err(Complaint::new(format!("`{}` is no answer of a PAC file", shorten(text))).help(help))
             }
         }
     }

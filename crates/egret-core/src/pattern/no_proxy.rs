@@ -51,6 +51,35 @@ enum Pattern {
     Network(IpNet),
 }
 
+/// What one entry names, for those who say it in other terms than ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Any,
+    /// This name and all under it.
+    Domain(String),
+    /// All names under this one.
+    Subdomains(String),
+    /// Every address of a network; a single address is a network of one.
+    Network(IpNet),
+}
+
+/// Reads one entry, and the port that it is limited to.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_entry(entry: &str) -> Result<(Scope, Option<u16>), PatternError> {
+    let (pattern, port) = parse_entry(entry.trim_ascii())?;
+    let scope = match pattern {
+        Pattern::Domain(name) => Scope::Domain(name),
+        Pattern::Network(network) => Scope::Network(network),
+        Pattern::Host(HostPattern::AnyDepth(name)) => Scope::Subdomains(name),
+        // Other patterns are not made of entries.
+        Pattern::Host(_) => Scope::Any,
+    };
+    Ok((scope, port))
+}
+
 impl NoProxy {
     /// Reads the entries of a list.
     ///

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
 
+use egret_core::destination::Destination;
 use egret_core::reason::Reason;
 use egret_core::record::{MethodName, Protocol};
 use tokio::time::Instant;
@@ -163,7 +164,12 @@ pub(super) async fn serve_request(
         Target::Origin | Target::Asterisk => {
             let input = client.filled();
             let path = String::from_utf8_lossy(&input[head.target_text.clone()]).into_owned();
-            let outcome = local::answer(flow, head.method_text(input), &path, &listener.to_string());
+            // As the client calls the proxy: its listener may be behind another address.
+            let port = if flow.identity.tls.is_some() { 443 } else { 80 };
+            let called = head.value(FieldName::Host, input);
+            let called = called.and_then(|host| Destination::parse_bytes(host, Some(port)).ok());
+            let authority = called.map_or_else(|| listener.to_string(), |called| called.to_string());
+            let outcome = local::answer(flow, head.method_text(input), &path, &authority);
             client.consume(head.length);
             match outcome {
                 Ok(answer) => answer_locally(client, flow, &answer, &wish).await,

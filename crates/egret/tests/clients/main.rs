@@ -8,6 +8,7 @@ mod git;
 mod http2;
 mod java;
 mod node;
+mod pac;
 mod python;
 mod wget;
 
