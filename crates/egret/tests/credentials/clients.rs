@@ -74,3 +74,35 @@ fn streams_of_http_2_are_asked_each() {
     assert!(records.iter().all(|record| record.text("downstream") == "HTTP/2"));
     assert_eq!(records.len(), 2, "a request and a tunnel: {records:?}");
 }
+
+#[test]
+fn a_client_certificate_does_not_stand_for_a_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    succeed(client(env!("CARGO_BIN_EXE_egret")).args(["certs", "init"]).arg(directory.path().join("c")));
+    std::fs::write(directory.path().join("users"), super::line("alice", "secret")).unwrap();
+    let yaml = format!(
+        "listeners:\n  - address: 127.0.0.1:0\n    tls: {{certificates: [{{certificate: {}}}], clientAuth: required, \
+         clientCA: {}}}\nauthentication: {{htpasswd: {}}}\n",
+        at("c/server.pem"),
+        at("c/ca.crt"),
+        at("users")
+    );
+    // What the file says about listeners counts here, and not the flag that the builder adds.
+    std::fs::write(directory.path().join("egret.yaml"), yaml).unwrap();
+    let egret = super::builder().config_file(directory.path().join("egret.yaml")).listen("").start();
+    let origin = HttpOrigin::start();
+    let curl = |user: &str| {
+        let mut command = client("curl");
+        command.args(["-sS", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}"]);
+        command.args(["--proxy-cacert", &at("c/ca.crt"), "--proxy-cert", &at("c/client.pem")]);
+        command.args(["-x", &format!("https://{user}{}", egret.address()), &origin.url("/")]);
+        succeed(&mut command)
+    };
+    assert_eq!(curl(""), "407");
+    assert_eq!(curl("alice:wrong@"), "407");
+    assert_eq!(curl("alice:secret@"), "200");
+    let record = egret.record(|record| record.status() == 200);
+    assert_eq!(record.text("user"), "alice");
+    assert!(!record.text("clientName").is_empty(), "both are on record: {}", record.0);
+}
