@@ -214,6 +214,8 @@ fn classify(address: SocketAddr, error: &io::Error) -> (u8, Reason, String) {
             (5, Reason::OutOfDescriptors, "was not dialled: no file descriptor is left".to_owned())
         }
         Errno::CONNREFUSED => (4, Reason::ConnectRefused, "refused the connection".to_owned()),
+        // It stood, and was reset before it was looked at.
+        Errno::CONNRESET => (3, Reason::UpstreamReset, "reset the connection at once".to_owned()),
         Errno::TIMEDOUT => (3, Reason::ConnectTimeout, "did not answer".to_owned()),
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN | Errno::AFNOSUPPORT => {
             (0, Reason::ConnectUnreachable, format!("cannot be reached: {error}"))
