@@ -39,7 +39,7 @@ pub struct WorkerMetrics {
     pub(super) clients: Arc<Clients>,
     /// The one thread that may add.
     #[cfg(debug_assertions)]
-    writer: std::sync::OnceLock<std::thread::ThreadId>,
+    pub(super) writer: std::sync::OnceLock<std::thread::ThreadId>,
 }
 
 impl Default for WorkerMetrics {
