@@ -180,11 +180,11 @@ impl Pump {
         while self.written < self.queued {
             let outcome = {
                 let bytes = buffer::filled(input);
-                let mut slices = [IoSlice::new(&[]); 10];
-                let count = self.fill_slices(bytes, &mut slices);
-                if count == 1 {
-                    Pin::new(&mut *sink).poll_write(context, &slices[0])
+                if let Some(piece) = self.only_piece(bytes) {
+                    Pin::new(&mut *sink).poll_write(context, &piece[self.written..])
                 } else {
+                    let mut slices = [IoSlice::new(&[]); 10];
+                    let count = self.fill_slices(bytes, &mut slices);
                     Pin::new(&mut *sink).poll_write_vectored(context, &slices[..count])
                 }
             };
@@ -219,6 +219,16 @@ impl Pump {
             (self.written, self.queued) = (0, 0);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What is queued, where it is in one piece: a head alone, or what the buffer holds.
+    fn only_piece<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let plain = self.prefix.is_empty() && self.suffix.is_empty();
+        match self.ranges.as_slice() {
+            [] if plain => Some(self.unwritten_head()),
+            [range] if plain && self.head_written => Some(&bytes[range.clone()]),
+            _ => None,
+        }
     }
 
     /// What is left to write, as slices; gives how many.

@@ -133,10 +133,6 @@ pub async fn head(
                 timed = false;
             }
         }
-        if let Some(error) = poll_gone(context, client, upload) {
-            let detail = format!("while waiting for the response: {error}");
-            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, detail)));
-        }
         loop {
             if reader.worth_parsing(buffer::filled(&upstream.input), &limits) {
                 let fields = std::mem::take(&mut client.spare.response_fields);
@@ -155,6 +151,11 @@ pub async fn head(
                     return Poll::Ready(Err(ended(outcome.err(), upload, &upstream.input)));
                 }
             }
+        }
+        // Asked only before a wait: a response that is here goes out, and that fails soon enough.
+        if let Some(error) = poll_gone(context, client, upload) {
+            let detail = format!("while waiting for the response: {error}");
+            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, detail)));
         }
         if !timed {
             timed = true;
@@ -296,9 +297,6 @@ pub async fn transfer(
             // What becomes of the upload does not change the response any more.
             let _ = poll_upload(context, client, upstream, upload);
         }
-        if let Some(error) = poll_gone(context, client, upload) {
-            return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
-        }
         match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(PumpError::Sink(error))) => {
@@ -317,6 +315,9 @@ pub async fn transfer(
                 return broken(error.response_reason(), error.describe());
             }
             Poll::Pending => {}
+        }
+        if let Some(error) = poll_gone(context, client, upload) {
+            return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
         }
         // Most responses are through before the clock has to be read.
         let stall = stall.get_or_insert_with(|| {

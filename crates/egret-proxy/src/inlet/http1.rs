@@ -207,7 +207,11 @@ pub(super) fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
 
 /// As much of a text as a record holds.
 pub(super) fn recorded(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(RECORDED)]).into_owned()
+    let bytes = &bytes[..bytes.len().min(RECORDED)];
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 async fn answer_locally(client: &mut Client, flow: &mut Flow, answer: &local::Answer, wish: &Wish) -> After {
