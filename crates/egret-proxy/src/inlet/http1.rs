@@ -144,9 +144,9 @@ pub(super) async fn serve_request(
         has_body: head.body != BodyLength::None,
     };
     let is_for_the_proxy = matches!(head.target, Target::Origin | Target::Asterisk);
-    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, &head).await {
+    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, head).await {
         client.consume(head.length);
-        client.spare.request_fields = head.fields;
+        client.spare.request_fields = std::mem::take(&mut head.fields);
         return refuse(client, flow, &refusal, &wish).await;
     }
     match &head.target {
