@@ -88,6 +88,14 @@ async fn rounds(
                 number += 1;
             }
         }
+        Load::Through { body } => {
+            let request = request(origin.http, body);
+            let mut tunnel = bounded(Connection::tunnel(proxy, origin.http)).await?;
+            loop {
+                tunnel.exchange(&request, body).await?;
+                tally.add(1);
+            }
+        }
         Load::Download => {
             let mut tunnel = bounded(Connection::tunnel(proxy, origin.source)).await?;
             tunnel.stream.write_u8(1).await?;

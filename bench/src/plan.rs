@@ -11,6 +11,8 @@ pub(crate) enum Load {
     Connect,
     /// 64 bytes there and back through open tunnels.
     PingPong,
+    /// Requests through open tunnels; the answer's body has so many bytes.
+    Through { body: usize },
     /// As much as passes from the origin to the client.
     Download,
     /// As much as passes from the client to the origin.
@@ -80,9 +82,11 @@ impl Scenario {
     /// In what the cost is told.
     pub(crate) fn unit(&self) -> Unit {
         match self.load {
-            Load::KeepAlive { .. } | Load::NewConnection | Load::Connect | Load::PingPong => {
-                Unit::MicrosPerOp
-            }
+            Load::KeepAlive { .. }
+            | Load::NewConnection
+            | Load::Connect
+            | Load::PingPong
+            | Load::Through { .. } => Unit::MicrosPerOp,
             Load::Download | Load::Upload => Unit::MillisPerGb,
             Load::Idle => Unit::KbPerTunnel,
         }
@@ -154,6 +158,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         clients: 2000,
         goal: Goal::Absolute(5.0),
         standard: true,
+    },
+    Scenario {
+        name: "tunnel-64k",
+        title: "requests through tunnels, 64 KiB",
+        load: Load::Through { body: 64 * 1024 },
+        clients: 64,
+        goal: Goal::None,
+        standard: false,
+    },
+    Scenario {
+        name: "tunnel-1m",
+        title: "requests through tunnels, 1 MiB",
+        load: Load::Through { body: 1024 * 1024 },
+        clients: 16,
+        goal: Goal::None,
+        standard: false,
     },
     Scenario {
         name: "upload-1",

@@ -14,6 +14,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// Bytes of a buffer. The size of a read is the lever in bulk transfers; see docs/performance.md.
 pub const CAPACITY: usize = 256 * 1024;
 
+/// Room in front of what is read, for a head that is longer than the one it replaces. A page, so that
+/// what is read begins on one.
+const HEADROOM: usize = 4096;
+
+/// The length of a whole buffer.
+const WHOLE: usize = HEADROOM + CAPACITY;
+
 /// Buffers that a worker keeps for the next who needs one.
 const KEPT: usize = 16;
 
@@ -37,8 +44,8 @@ impl Buffer {
     #[must_use]
     pub fn take() -> Self {
         let kept = FREE.with_borrow_mut(Vec::pop);
-        let bytes = kept.unwrap_or_else(|| vec![0; CAPACITY].into_boxed_slice());
-        Self { bytes, start: 0, end: 0 }
+        let bytes = kept.unwrap_or_else(|| vec![0; WHOLE].into_boxed_slice());
+        Self { bytes, start: HEADROOM, end: HEADROOM }
     }
 
     /// A buffer that holds these bytes.
@@ -64,27 +71,38 @@ impl Buffer {
         self.start == self.end
     }
 
+    /// Puts bytes in front of those that wait. False when there is no room for them, and then nothing
+    /// has changed.
+    pub fn prepend(&mut self, bytes: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(bytes.len()) else { return false };
+        self.bytes[start..self.start].copy_from_slice(bytes);
+        self.start = start;
+        true
+    }
+
     /// Makes room behind the bytes. False when the buffer is full.
     fn make_room(&mut self) -> bool {
+        let front = if self.bytes.len() == WHOLE { HEADROOM } else { 0 };
         if self.is_empty() {
-            (self.start, self.end) = (0, 0);
+            (self.start, self.end) = (front, front);
         }
         if self.end < self.bytes.len() {
             return true;
         }
-        if self.bytes.len() < CAPACITY {
+        if self.bytes.len() < WHOLE {
             let mut grown = Self::take();
-            grown.bytes[..self.end - self.start].copy_from_slice(self.filled());
-            grown.end = self.end - self.start;
+            let end = HEADROOM + self.end - self.start;
+            grown.bytes[HEADROOM..end].copy_from_slice(self.filled());
+            grown.end = end;
             *self = grown;
             return true;
         }
-        if self.start == 0 {
+        if self.start <= front {
             return false;
         }
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
+        self.bytes.copy_within(self.start..self.end, front);
+        self.end -= self.start - front;
+        self.start = front;
         true
     }
 
@@ -95,7 +113,7 @@ impl Buffer {
 
     /// Moves what waits into a buffer of its own size, where that frees a large one.
     pub fn shrink(&mut self) {
-        if self.bytes.len() == CAPACITY && self.end - self.start <= SMALL {
+        if self.bytes.len() == WHOLE && self.end - self.start <= SMALL {
             *self = Self::from_bytes(self.filled());
         }
     }
@@ -103,7 +121,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes.len() != CAPACITY {
+        if self.bytes.len() != WHOLE {
             return;
         }
         let bytes = std::mem::take(&mut self.bytes);

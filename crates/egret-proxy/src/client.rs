@@ -35,7 +35,7 @@ pub struct Client {
     pub spare: Spare,
     /// An upstream connection that authenticated this client (NTLM, Negotiate) and therefore serves
     /// nobody else.
-    pub pinned: Option<(PoolKey, UpstreamConnection)>,
+    pub pinned: Option<Box<(PoolKey, UpstreamConnection)>>,
     /// The user of the last request over HTTP. Each request proves anew who it is of, so this is nobody's
     /// identity; it tells when `pinned` is somebody else's.
     pub user_before: Option<User>,

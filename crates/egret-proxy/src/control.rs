@@ -1,11 +1,9 @@
 //! Reaching a connection from outside: to drain it, to have it looked at again after a reload, or to
 //! close it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Context;
-
-use futures_util::task::AtomicWaker;
+use std::task::{Context, Waker};
 
 /// The configuration changed: open tunnels pass the gate again.
 pub const RECHECK: u8 = 1;
@@ -21,7 +19,9 @@ pub const CLOSE: u8 = 8;
 #[derive(Debug, Default)]
 pub struct Control {
     signals: AtomicU8,
-    waker: AtomicWaker,
+    registered: AtomicBool,
+    /// Stays when it was used: the next signal wakes the task as well.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Control {
@@ -42,14 +42,26 @@ impl Control {
         self.signals.fetch_and(!signal, Ordering::Relaxed);
     }
 
-    /// Has the task woken at the next signal.
+    /// Has the task woken at every signal from now on. Asked before each wait, so it counts once: a
+    /// connection is served by one task from beginning to end.
     pub fn register(&self, context: &Context<'_>) {
-        self.waker.register(context.waker());
+        if !self.registered.load(Ordering::Relaxed) {
+            *self.waker() = Some(context.waker().clone());
+            self.registered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn waker(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn raise(&self, signal: u8) {
         self.signals.fetch_or(signal, Ordering::Relaxed);
-        self.waker.wake();
+        // The lock orders this with `register`: either the task's waker is here, or the task sees the
+        // signal when it has left it.
+        if let Some(waker) = &*self.waker() {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -90,8 +102,7 @@ impl Registry {
     fn add(self: &Arc<Self>, is_connection: bool) -> Registered {
         let mut entries = self.entries();
         entries.connections += usize::from(is_connection);
-        let control =
-            Arc::new(Control { signals: AtomicU8::new(entries.standing), waker: AtomicWaker::new() });
+        let control = Arc::new(Control { signals: AtomicU8::new(entries.standing), ..Control::default() });
         let slot = entries.free.pop().unwrap_or_else(|| {
             entries.controls.push(None);
             entries.controls.len() - 1
@@ -143,5 +154,36 @@ impl Drop for Registered {
         entries.controls[self.slot] = None;
         entries.connections -= usize::from(self.is_connection);
         entries.free.push(self.slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn every_signal_wakes_the_task_and_not_only_the_first() {
+        let registry = Arc::new(Registry::default());
+        let registered = registry.register();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        registered.control.register(&Context::from_waker(&waker));
+        registry.signal(RECHECK);
+        registered.control.clear(RECHECK);
+        registry.signal(CLOSE);
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert!(registered.control.has(CLOSE));
     }
 }

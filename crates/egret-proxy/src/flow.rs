@@ -29,6 +29,8 @@ pub struct Flow {
     pub started: Instant,
     /// Bytes up and down that the metrics know of.
     counted: (u64, u64),
+    /// When it ended, if that is known before it is dropped.
+    ended: Option<Instant>,
 }
 
 impl Flow {
@@ -70,6 +72,7 @@ impl Flow {
             destination: None,
             started: Instant::now(),
             counted: (0, 0),
+            ended: None,
         }
     }
 
@@ -97,6 +100,11 @@ impl Flow {
         }
     }
 
+    /// The flow is over now, and will be dropped. Gives the time, to spare others the question.
+    pub fn end(&mut self) -> Instant {
+        *self.ended.insert(Instant::now())
+    }
+
     /// Tells the metrics of bytes that they do not know of yet.
     pub fn count_bytes(&mut self) {
         let (up, down) = (self.record.bytes_up, self.record.bytes_down);
@@ -119,7 +127,8 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.record.phases.total = self.started.elapsed();
+        let ended = self.ended.unwrap_or_else(Instant::now);
+        self.record.phases.total = ended.saturating_duration_since(self.started);
         self.count_bytes();
         self.worker.metrics.finished(&self.record);
         self.worker.log.write(&self.record);

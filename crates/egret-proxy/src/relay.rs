@@ -18,13 +18,16 @@ use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::refuse::Refusal;
-use crate::splice::Splicer;
+use crate::splice::{SpliceError, Spliced, Splicer};
 use crate::stream::Stream;
 use crate::upstream;
 use crate::upstream::pool::UpstreamConnection;
 
 /// How often a tunnel that only lives is looked at.
 const TICK: Duration = Duration::from_secs(30);
+
+/// What one direction may move before the other tunnels of the worker have their turn.
+const TURN: usize = 4 * 1024 * 1024;
 
 /// One direction of a relay.
 #[derive(Debug, Default)]
@@ -52,35 +55,57 @@ impl Direction {
         Self { waiting, bytes, ..Self::default() }
     }
 
-    /// Moves as much as can be moved; ready when the direction is finished.
+    /// Moves as much as can be moved; ready when the direction is finished. The `last` one leaves it to
+    /// the close that follows to tell a TCP peer so.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
+        last: bool,
     ) -> Poll<Result<(), Failure>> {
         if self.shut {
             return Poll::Ready(Ok(()));
         }
+        let mut allowance = TURN;
         loop {
             if !self.poll_write(context, to)? {
                 return Poll::Pending;
             }
             if self.ended {
+                if last && to.as_tcp().is_some() {
+                    return Poll::Ready(Ok(()));
+                }
                 return self.poll_shutdown(context, to);
             }
             if self.splicer.is_worth_it(from, to) {
-                match self.splicer.poll(context, from, to, &mut self.bytes) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => self.ended = true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
+                match self.splicer.poll(context, from, to, &mut self.bytes, &mut allowance) {
+                    Poll::Pending => {
+                        if allowance == 0 {
+                            context.waker().wake_by_ref();
+                        }
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(Spliced::Ended)) => self.ended = true,
+                    Poll::Ready(Ok(Spliced::GivenBack)) => {}
+                    Poll::Ready(Err(SpliceError::Reading(error))) => {
+                        return Poll::Ready(Err(Failure::Reading(error)));
+                    }
+                    Poll::Ready(Err(SpliceError::Writing(error))) => {
+                        return Poll::Ready(Err(Failure::Writing(error)));
+                    }
                 }
                 continue;
+            }
+            if allowance == 0 {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match buffer::poll_fill(context, from, &mut self.waiting) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(count)) => {
                     self.bytes += count as u64;
+                    allowance = allowance.saturating_sub(count);
                     self.splicer.note_read(count);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
@@ -212,27 +237,22 @@ pub async fn run(
     client.deadline.set(watch.next());
     let control = client.control.clone();
     let (mut up_done, mut down_done) = (false, false);
-    // A signal uses the registration up.
-    let mut seen = None;
     let ended = poll_fn(|context| {
-        if seen != Some(control.signals()) {
-            control.register(context);
-            seen = Some(control.signals());
-        }
+        control.register(context);
         if control.signals() != 0
             && let Some(refusal) = signalled(&control, flow)
         {
             return Poll::Ready(Some(refusal));
         }
         if !up_done {
-            match up.poll(context, &mut client.stream, &mut upstream) {
+            match up.poll(context, &mut client.stream, &mut upstream, down_done) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => up_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
             }
         }
         if !down_done {
-            match down.poll(context, &mut upstream, &mut client.stream) {
+            match down.poll(context, &mut upstream, &mut client.stream, up_done) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => down_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),

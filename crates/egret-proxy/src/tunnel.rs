@@ -40,7 +40,7 @@ pub async fn open(flow: &mut Flow, destination: &Destination) -> Result<(Stream,
     };
     let via = snapshot.http.send_via.then_some(&*snapshot.http.via);
     let upstream = flow.worker.shared.upstream.clone();
-    let outcome = upstream.tunnel_through(&snapshot, group, &grant, via, deadline).await;
+    let outcome = Box::pin(upstream.tunnel_through(&snapshot, group, &grant, via, deadline)).await;
     let tunnel = outcome.map_err(|error| failed(flow, error))?;
     flow.record.phases.dns = tunnel.phases.dns.or(flow.record.phases.dns);
     flow.record.phases.connect = tunnel.phases.connect;

@@ -57,11 +57,11 @@ pub fn kept(
     way: &Way,
     once: bool,
 ) -> Option<UpstreamConnection> {
-    let connection = match client.pinned.take() {
+    let connection = match client.pinned.take().map(|pinned| *pinned) {
         Some((key, connection)) if key == way.key => Some(connection),
         _ => {
             let snapshot = &flow.snapshot;
-            flow.worker.pool.take(&way.key, snapshot.generation, &snapshot.upstream, once)
+            flow.worker.pool.take(&way.key, snapshot.generation, &snapshot.upstream, flow.started, once)
         }
     };
     let Some(connection) = connection else {

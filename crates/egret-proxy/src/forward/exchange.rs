@@ -61,6 +61,13 @@ impl Upload {
         Self { pump, refused: None, broken: false, client_ended: false }
     }
 
+    /// Begins anew, with this head. Only what has no body can be sent twice.
+    pub fn restart(&mut self, head: Vec<u8>) {
+        self.pump.restart(head);
+        self.refused = None;
+        self.broken = false;
+    }
+
     /// Everything was sent.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -107,12 +114,10 @@ pub async fn head(
     limits: HeadLimits,
 ) -> Result<ResponseHead, Failed> {
     let mut reader = HeadReader::default();
-    let mut stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
     let mut sent = upload.is_over();
-    client.deadline.set_after(snapshot.timeouts.response);
-    if !sent {
-        client.deadline.set(stall.next().min(Instant::now() + snapshot.timeouts.response));
-    }
+    let mut timed = false;
+    // Watched only while the request's body is on its way.
+    let mut stall = None;
     poll_fn(|context| {
         client.control.register(context);
         if client.control.has(CLOSE) {
@@ -125,12 +130,8 @@ pub async fn head(
             poll_upload(context, client, upstream, upload)?;
             if upload.is_over() {
                 sent = true;
-                client.deadline.set_after(snapshot.timeouts.response);
+                timed = false;
             }
-        }
-        if let Some(error) = poll_gone(context, client, upload) {
-            let detail = format!("while waiting for the response: {error}");
-            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, detail)));
         }
         loop {
             if reader.worth_parsing(buffer::filled(&upstream.input), &limits) {
@@ -151,13 +152,26 @@ pub async fn head(
                 }
             }
         }
+        // Asked only before a wait: a response that is here goes out, and that fails soon enough.
+        if let Some(error) = poll_gone(context, client, upload) {
+            let detail = format!("while waiting for the response: {error}");
+            return Poll::Ready(Err(Failed::new(Reason::ClientAborted, detail)));
+        }
+        if !timed {
+            timed = true;
+            client.deadline.set_after(snapshot.timeouts.response);
+            if !sent {
+                let stall = stall.insert(Stall::new(&snapshot.timeouts, &snapshot.limits));
+                client.deadline.set(stall.next().min(Instant::now() + snapshot.timeouts.response));
+            }
+        }
         while client.deadline.poll(context).is_ready() {
-            if sent {
+            let Some(stall) = stall.as_mut().filter(|_| !sent) else {
                 return Poll::Ready(Err(Failed::new(
                     Reason::ResponseTimeout,
                     format!("no response within {:?}", snapshot.timeouts.response),
                 )));
-            }
+            };
             if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
                 count(client, stalled);
                 return Poll::Ready(Err(upload_stalled(stalled, upload)));
@@ -270,8 +284,7 @@ pub async fn transfer(
     download: &mut Pump,
     snapshot: &Snapshot,
 ) -> Result<(), Broken> {
-    let mut stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
-    client.deadline.set(stall.next());
+    let mut stall = None;
     poll_fn(|context| {
         client.control.register(context);
         if client.control.has(CLOSE) {
@@ -283,9 +296,6 @@ pub async fn transfer(
         if !upload.is_over() {
             // What becomes of the upload does not change the response any more.
             let _ = poll_upload(context, client, upstream, upload);
-        }
-        if let Some(error) = poll_gone(context, client, upload) {
-            return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
         }
         match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -306,6 +316,15 @@ pub async fn transfer(
             }
             Poll::Pending => {}
         }
+        if let Some(error) = poll_gone(context, client, upload) {
+            return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));
+        }
+        // Most responses are through before the clock has to be read.
+        let stall = stall.get_or_insert_with(|| {
+            let stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+            client.deadline.set(stall.next());
+            stall
+        });
         while client.deadline.poll(context).is_ready() {
             let for_client = download.waits == Waits::Sink || upload.waits_for_client();
             if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {

@@ -69,38 +69,76 @@ struct Plan {
 ///
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
-pub async fn serve(client: &mut Client, flow: &mut Flow, head: RequestHead) -> Result<After, Refusal> {
+pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<After, Refusal> {
     flow.record.treatment = Treatment::Forward;
-    let plan = match plan(client, flow, &head) {
-        Ok(plan) => plan,
-        Err(refusal) => {
-            // The connection may be kept, and what was refused must not stand there again.
-            client.consume(head.length);
-            client.spare.request_fields = head.fields;
-            return Err(refusal);
-        }
-    };
-    let written = write_request(client, flow, &head, &plan);
+    let planned = plan(client, flow, head).map(|plan| (write_request(client, flow, head, &plan), plan));
+    // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
     client.consume(head.length);
-    client.spare.request_fields = head.fields;
+    client.spare.request_fields = std::mem::take(&mut head.fields);
+    let (written, plan) = planned?;
 
     let snapshot = flow.snapshot.clone();
-    let (mut upstream, mut upload, response) = send(client, flow, &plan, written, &snapshot).await?;
-    flow.record.upstream = Some(response.version);
-    flow.first_byte();
-    let outcome = respond(client, flow, &plan, &mut upstream, &mut upload, response, &snapshot).await;
-    flow.record.bytes_up += upload.pump.data;
-    client.spare.request_head = upload.pump.into_head();
-    match outcome? {
-        Delivered::Whole { keep_client, keep_upstream } => {
-            if keep_upstream {
+    let upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, Vec::new()));
+    let mut exchange = Exchange { written, upload, upstream: None };
+    let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
+    flow.record.bytes_up += exchange.upload.pump.data;
+    client.spare.request_head = exchange.upload.pump.take_head();
+    match (outcome?, exchange.upstream.take()) {
+        (Delivered::Whole { keep_client, keep_upstream }, upstream) => {
+            if let Some(upstream) = upstream.filter(|_| keep_upstream) {
                 keep(client, flow, plan.way.key, upstream);
             }
             Ok(if keep_client { After::Keep } else { After::Close })
         }
-        Delivered::Broken => Ok(After::Reset),
-        Delivered::Switched => Ok(relay::after_upgrade(client, flow, upstream).await),
+        (Delivered::Switched, Some(upstream)) => {
+            Ok(Box::pin(relay::after_upgrade(client, flow, upstream)).await)
+        }
+        (Delivered::Broken | Delivered::Switched, _) => Ok(After::Reset),
     }
+}
+
+/// A request under way. It stays where it is while it is sent and answered: what is handed from one
+/// future to the next would be held by both.
+struct Exchange {
+    written: Written,
+    upload: Upload,
+    upstream: Option<UpstreamConnection>,
+}
+
+impl Exchange {
+    /// Makes the request ready for this connection, from its beginning.
+    fn use_connection(&mut self, upstream: UpstreamConnection) -> (&mut UpstreamConnection, &mut Upload) {
+        let head = match &upstream.parent {
+            Some(form) => self.written.for_parent(form.authorization.as_deref()),
+            None => std::mem::take(&mut self.written.head),
+        };
+        self.upload.restart(head);
+        (self.upstream.insert(upstream), &mut self.upload)
+    }
+
+    /// Closes a connection that was of no use, and takes back the head that was written for it.
+    fn give_up_connection(&mut self) {
+        if self.upstream.take().is_some_and(|upstream| upstream.parent.is_none()) {
+            self.written.head = self.upload.pump.take_head();
+        }
+    }
+}
+
+/// Sends the request and passes the response on.
+async fn run(
+    client: &mut Client,
+    flow: &mut Flow,
+    plan: &Plan,
+    exchange: &mut Exchange,
+    snapshot: &Arc<Snapshot>,
+) -> Result<Delivered, Refusal> {
+    let response = send(client, flow, plan, exchange, snapshot).await?;
+    let Some(upstream) = &mut exchange.upstream else {
+        return Err(Refusal::new(Reason::Internal, "a response without a connection"));
+    };
+    flow.record.upstream = Some(response.version);
+    flow.first_byte();
+    respond(client, flow, plan, upstream, &mut exchange.upload, response, snapshot).await
 }
 
 fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Refusal> {
@@ -155,55 +193,38 @@ async fn send(
     client: &mut Client,
     flow: &mut Flow,
     plan: &Plan,
-    mut written: Written,
+    exchange: &mut Exchange,
     snapshot: &Arc<Snapshot>,
-) -> Result<(UpstreamConnection, Upload, ResponseHead), Refusal> {
+) -> Result<ResponseHead, Refusal> {
     // A kept connection to a parent says nothing of where this request goes.
     let grant = match plan.decision.parent {
-        Some(_) => Some(gate::grant(flow, &plan.destination, &plan.decision).await?),
+        Some(_) => Some(Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?)),
         None => None,
     };
     let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
-    if let Some(mut upstream) = kept {
-        let mut upload = upload(plan, &mut written, &upstream);
-        match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
-            Ok(response) => return Ok((upstream, upload, response)),
+    if let Some(upstream) = kept {
+        let (upstream, upload) = exchange.use_connection(upstream);
+        match exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await {
+            Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
                 flow.worker.metrics.pool(PoolEvent::Retry);
-                if upstream.parent.is_none() {
-                    written.head = upload.pump.into_head();
-                }
+                exchange.give_up_connection();
             }
-            Err(failed) => {
-                flow.record.bytes_up += upload.pump.data;
-                return Err(failed.refusal);
-            }
+            Err(failed) => return Err(failed.refusal),
         }
     }
-    let grant = match grant {
-        Some(grant) => grant,
-        None => gate::grant(flow, &plan.destination, &plan.decision).await?,
-    };
-    let mut upstream =
-        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await?;
-    let mut upload = upload(plan, &mut written, &upstream);
-    match exchange::head(client, &mut upstream, &mut upload, plan.asked, snapshot, plan.limits).await {
-        Ok(response) => Ok((upstream, upload, response)),
-        Err(failed) => {
-            flow.record.bytes_up += upload.pump.data;
-            Err(failed.refusal)
-        }
-    }
-}
-
-/// The request as this connection wants it. An origin's head is moved out of `written`, to be put
-/// back by whoever sends it again.
-fn upload(plan: &Plan, written: &mut Written, upstream: &UpstreamConnection) -> Upload {
-    let head = match &upstream.parent {
-        Some(form) => written.for_parent(form.authorization.as_deref()),
-        None => std::mem::take(&mut written.head),
-    };
-    Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, head))
+    // Boxed: connections are used again, so this is rare, and dialling keeps many things in mind.
+    let upstream = Box::pin(async {
+        let grant = match grant {
+            Some(grant) => grant,
+            None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
+        };
+        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await
+    })
+    .await?;
+    let (upstream, upload) = exchange.use_connection(upstream);
+    let outcome = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    outcome.map_err(|failed| failed.refusal)
 }
 
 enum Delivered {
@@ -229,7 +250,7 @@ async fn respond(
         if interim > MAX_INTERIM {
             return Err(Refusal::new(Reason::MalformedResponse, "too many interim responses"));
         }
-        response = pass_interim(client, plan, upstream, upload, response, snapshot).await?;
+        response = Box::pin(pass_interim(client, plan, upstream, upload, response, snapshot)).await?;
     }
     if response.status == 407 && upstream.parent.is_some() {
         return Err(Refusal::new(Reason::ParentRefused, "the parent proxy wants credentials (407)"));
@@ -247,7 +268,7 @@ async fn respond(
     let mut download = Pump::new(body, delivery.sink, plan.limits, head);
     let outcome = exchange::transfer(client, upstream, upload, &mut download, snapshot).await;
     flow.record.bytes_down += download.data;
-    client.spare.response_head = download.into_head();
+    client.spare.response_head = download.take_head();
     if let Err(broken) = outcome {
         flow.failed(&broken.refusal);
         return Ok(Delivered::Broken);
@@ -341,10 +362,11 @@ fn is_connection_scheme(credentials: &[u8]) -> bool {
     scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
 }
 
-fn keep(client: &mut Client, flow: &Flow, key: PoolKey, upstream: UpstreamConnection) {
+fn keep(client: &mut Client, flow: &mut Flow, key: PoolKey, upstream: UpstreamConnection) {
     if upstream.pinned {
-        client.pinned = Some((key, upstream));
+        client.pinned = Some(Box::new((key, upstream)));
     } else if upstream.generation == flow.worker.snapshot.load().generation {
-        flow.worker.pool.put(key, upstream, &flow.snapshot.upstream);
+        let now = flow.end();
+        flow.worker.pool.put(key, upstream, &flow.snapshot.upstream, now);
     }
 }

@@ -97,23 +97,26 @@ pub fn write(
         line(&mut out, b"traceparent", value);
     }
     if extra.http.send_via {
-        // Writing to memory cannot fail.
-        let _ = write!(out, "Via: {} {}\r\n", via_version(head.version), extra.http.via);
+        write_via(&mut out, head.version, &extra.http.via);
     }
     out.extend_from_slice(b"\r\n");
     Written { head: out, target, absolute }
 }
 
-/// `1.1` and so on, as `Via` writes the protocol that a message was received by.
-pub fn via_version(version: Protocol) -> &'static str {
-    match version {
-        Protocol::Http10 => "1.0",
+/// Writes this proxy's line of `Via`: the protocol that the message was received by, and the name.
+pub fn write_via(out: &mut Vec<u8>, version: Protocol, name: &str) {
+    let version: &[u8] = match version {
+        Protocol::Http10 => b"1.0 ",
         // A handshake that failed forwards nothing.
-        Protocol::Http11 | Protocol::Tls => "1.1",
-        Protocol::Http2 => "2",
+        Protocol::Http11 | Protocol::Tls => b"1.1 ",
+        Protocol::Http2 => b"2 ",
         // Not received over HTTP; no request of SOCKS is forwarded as one.
-        Protocol::Socks4 | Protocol::Socks5 => "1.1",
-    }
+        Protocol::Socks4 | Protocol::Socks5 => b"1.1 ",
+    };
+    out.extend_from_slice(b"Via: ");
+    out.extend_from_slice(version);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 fn write_path(out: &mut Vec<u8>, input: &[u8], head: &RequestHead, path: &[u8]) {

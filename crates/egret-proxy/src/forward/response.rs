@@ -1,11 +1,9 @@
 //! Writing the head of a response as the client gets it.
 
-use std::io::Write as _;
-
 use egret_core::record::Protocol;
 use egret_core::settings::HttpSettings;
 
-use super::request::{Named, copy, line, via_version};
+use super::request::{Named, copy, line, write_via};
 use crate::body::Sink;
 use crate::http1::fields::FieldName;
 use crate::http1::{BodyLength, ResponseHead};
@@ -43,7 +41,9 @@ pub fn write(
 ) {
     out.clear();
     let interim = head.status < 200;
-    let _ = write!(out, "HTTP/1.1 {} ", head.status);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
+    out.push(b' ');
     out.extend_from_slice(&input[head.reason.clone()]);
     out.extend_from_slice(b"\r\n");
     let named = Named::read(input, &head.fields);
@@ -86,7 +86,7 @@ pub fn write(
         }
     }
     if http.send_via && !interim {
-        let _ = write!(out, "Via: {} {}\r\n", via_version(head.version), http.via);
+        write_via(out, head.version, &http.via);
     }
     out.extend_from_slice(b"\r\n");
 }

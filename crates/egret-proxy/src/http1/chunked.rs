@@ -38,8 +38,8 @@ enum State {
     Done,
 }
 
-/// A range of the input that is to be written out.
-pub type Ranges = SmallVec<[Range<usize>; 8]>;
+/// Ranges of the input that are to be written out. A body without chunk extensions gives a single one.
+pub type Ranges = SmallVec<[Range<usize>; 2]>;
 
 /// Reads one chunked body.
 #[derive(Clone, Debug)]

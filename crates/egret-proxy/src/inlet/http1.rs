@@ -39,18 +39,20 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) {
     let mut after = After::Keep;
     let mut first = true;
     while after == After::Keep {
-        let head = match next_head(client, first).await {
+        // Looked at where it is: every move into another variable would be kept in the task's memory.
+        let mut next = next_head(client, first).await;
+        let head = match &mut next {
             Next::Request(head) => head,
             Next::Wrong(refusal) => {
-                super::refuse_unread(client, &refusal).await;
+                super::refuse_unread(client, refusal).await;
                 return;
             }
             Next::End => return,
         };
         first = false;
         let mut flow = Flow::begin(&client.worker, &client.identity, head.version);
-        note(&mut flow, client, &head);
-        after = serve_request(client, &mut flow, head, listener).await;
+        note(&mut flow, client, head);
+        after = serve_request(client, &mut flow, head, &listener).await;
     }
     match after {
         After::Close => client.linger().await,
@@ -61,12 +63,15 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) {
 
 /// Waits for a request head.
 async fn next_head(client: &mut Client, first: bool) -> Next {
-    let snapshot = client.worker.snapshot.load_full();
-    let limits = head_limits(&snapshot.limits);
+    let (limits, in_head, between) = {
+        let snapshot = client.worker.snapshot.load();
+        (head_limits(&snapshot.limits), snapshot.timeouts.head, snapshot.timeouts.keep_alive)
+    };
     let mut reader = HeadReader::default();
     let mut begun = first || client.input.is_some();
-    let wait = if begun { snapshot.timeouts.head } else { snapshot.timeouts.keep_alive };
-    client.deadline.set_after(wait);
+    // What the wait is bounded by, once there is a wait: reading the clock costs more than a short
+    // head that is already there.
+    let mut wait = Some(if begun { in_head } else { between });
     poll_fn(|context| {
         loop {
             if reader.worth_parsing(buffer::filled(&client.input), &limits) {
@@ -90,7 +95,7 @@ async fn next_head(client: &mut Client, first: bool) -> Next {
                 Poll::Ready(Ok(_)) => {
                     if !begun {
                         begun = true;
-                        client.deadline.set_after(snapshot.timeouts.head);
+                        wait = Some(in_head);
                     }
                 }
                 Poll::Pending => break,
@@ -100,11 +105,14 @@ async fn next_head(client: &mut Client, first: bool) -> Next {
         if client.control.has(CLOSE) || (client.control.has(CLOSE_IDLE) && client.input.is_none()) {
             return Poll::Ready(Next::End);
         }
+        if let Some(wait) = wait.take() {
+            client.deadline.set_after(wait);
+        }
         if client.deadline.poll(context).is_ready() {
             if client.input.is_none() {
                 return Poll::Ready(Next::End);
             }
-            let detail = format!("the request head was not complete within {:?}", snapshot.timeouts.head);
+            let detail = format!("the request head was not complete within {in_head:?}");
             return Poll::Ready(Next::Wrong(Refusal::new(Reason::RequestTimeout, detail)));
         }
         Poll::Pending
@@ -127,8 +135,8 @@ pub(super) fn wrong(client: &Client, error: ParseError) -> Refusal {
 pub(super) async fn serve_request(
     client: &mut Client,
     flow: &mut Flow,
-    head: RequestHead,
-    listener: SocketAddr,
+    head: &mut RequestHead,
+    listener: &SocketAddr,
 ) -> After {
     let wish = Wish {
         format: Format::for_accept(head.value(FieldName::Accept, client.filled())),
@@ -137,23 +145,23 @@ pub(super) async fn serve_request(
         has_body: head.body != BodyLength::None,
     };
     let is_for_the_proxy = matches!(head.target, Target::Origin | Target::Asterisk);
-    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, &head).await {
+    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, head).await {
         client.consume(head.length);
-        client.spare.request_fields = head.fields;
+        client.spare.request_fields = std::mem::take(&mut head.fields);
         return refuse(client, flow, &refusal, &wish).await;
     }
     match &head.target {
         Target::Authority { destination } => {
             let destination = destination.clone();
             client.consume(head.length);
-            client.spare.request_fields = head.fields;
+            client.spare.request_fields = std::mem::take(&mut head.fields);
             match tunnel::serve_http1(client, flow, &destination).await {
                 Ok(after) => after,
                 Err(refusal) => refuse(client, flow, &refusal, &wish).await,
             }
         }
         Target::Absolute { .. } if head.max_forwards == Some(0) => {
-            let answer = local::last_hop(client, &head);
+            let answer = local::last_hop(client, head);
             client.consume(head.length);
             answer_locally(client, flow, &answer, &wish).await
         }
@@ -205,7 +213,11 @@ pub(super) fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
 
 /// As much of a text as a record holds.
 pub(super) fn recorded(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(RECORDED)]).into_owned()
+    let bytes = &bytes[..bytes.len().min(RECORDED)];
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 async fn answer_locally(client: &mut Client, flow: &mut Flow, answer: &local::Answer, wish: &Wish) -> After {

@@ -1,8 +1,10 @@
-//! Durations in fixed buckets, counted with plain atomic additions.
+//! Durations in fixed buckets, counted by one thread and read by any.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+use super::worker::add;
 
 /// Upper bounds of the buckets in microseconds. From what a kept connection on the same machine takes
 /// to the longest that anybody waits; everything above is in a last bucket without a bound.
@@ -30,8 +32,8 @@ impl Histogram {
     pub(super) fn observe(&self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < micros);
-        self.buckets[bucket].fetch_add(1, Relaxed);
-        self.sum.fetch_add(micros, Relaxed);
+        add(&self.buckets[bucket], 1);
+        add(&self.sum, micros);
     }
 
     pub(super) fn add_to(&self, sum: &mut Sum) {

@@ -47,7 +47,11 @@ pub async fn connect(
             return Err(DialError::new(Reason::Internal, detail));
         }
         [only] => timeout_at(deadline, attempt_one(*only, settings, &mut failures)).await,
-        many => timeout_at(deadline, race(&interleave(many), settings, &mut failures)).await,
+        // Boxed, so that the usual case is not as large as this one in every tunnel's memory.
+        many => {
+            let order = interleave(many);
+            Box::pin(timeout_at(deadline, race(&order, settings, &mut failures))).await
+        }
     };
     match outcome {
         Ok(Some((tcp, address))) => Ok((Stream::Tcp(tcp), address)),
@@ -135,13 +139,13 @@ fn bind(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
 }
 
 /// Families take turns, beginning with the first address's (RFC 8305 section 4).
-fn interleave(addresses: &[SocketAddr]) -> SmallVec<[SocketAddr; 8]> {
+fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut first, mut second) = (
         addresses.iter().filter(|address| address.is_ipv6() == first_is_v6),
         addresses.iter().filter(|address| address.is_ipv6() != first_is_v6),
     );
-    let mut order = SmallVec::new();
+    let mut order = Vec::with_capacity(addresses.len());
     loop {
         let pair = (first.next(), second.next());
         order.extend(pair.0.copied());

@@ -72,7 +72,9 @@ pub struct Pool {
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_key: HashMap<PoolKey, Vec<Kept>>,
+    /// Looked up twice for every request, so not with the standard library's hasher. A client that
+    /// could make keys collide would find as many of them as connections may be kept.
+    by_key: HashMap<PoolKey, Vec<Kept>, foldhash::fast::RandomState>,
     count: usize,
 }
 
@@ -99,20 +101,21 @@ impl Pool {
         self.len() == 0
     }
 
-    /// A living connection for this key, the one used last first. `surely` asks the kernel whether
-    /// the other side has closed, for requests that cannot be sent twice.
+    /// A living connection for this key, the one used last first. `now` may be a little ago. `surely`
+    /// asks the kernel whether the other side has closed, for requests that cannot be sent twice.
     pub fn take(
         &self,
         key: &PoolKey,
         generation: u64,
         settings: &UpstreamSettings,
+        now: Instant,
         surely: bool,
     ) -> Option<UpstreamConnection> {
         let mut inner = self.inner();
         let kept = inner.by_key.get_mut(key)?;
         let mut found = None;
         let mut taken = 0;
-        let oldest = Instant::now().checked_sub(settings.pool_idle);
+        let oldest = now.checked_sub(settings.pool_idle);
         while let Some(mut candidate) = kept.pop() {
             taken += 1;
             self.metrics.pool(PoolEvent::Released);
@@ -140,8 +143,14 @@ impl Pool {
         quiet
     }
 
-    /// Keeps a connection for later.
-    pub fn put(&self, key: PoolKey, connection: UpstreamConnection, settings: &UpstreamSettings) {
+    /// Keeps a connection for later, as one that has been idle since `since`.
+    pub fn put(
+        &self,
+        key: PoolKey,
+        connection: UpstreamConnection,
+        settings: &UpstreamSettings,
+        since: Instant,
+    ) {
         let mut inner = self.inner();
         if inner.count >= settings.pool_total {
             return;
@@ -150,7 +159,7 @@ impl Pool {
         if kept.len() >= settings.pool_per_origin {
             return;
         }
-        kept.push(Kept { connection, since: Instant::now() });
+        kept.push(Kept { connection, since });
         inner.count += 1;
         self.metrics.pool(PoolEvent::Kept);
     }

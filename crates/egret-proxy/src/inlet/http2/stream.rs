@@ -86,12 +86,12 @@ pub(super) async fn serve(
         None => read(&client, &flow),
     };
     let after = match head {
-        Ok(head) => {
+        Ok(mut head) => {
             http1::note(&mut flow, &client, &head);
             if parts.extensions.get::<ext::Protocol>().is_some() {
                 flow.record.method = MethodName::new("CONNECT");
             }
-            watched(&mut client, &mut flow, head, &origin.listener, &sender).await
+            watched(&mut client, &mut flow, &mut head, &origin.listener, &sender).await
         }
         Err(refusal) => Some(http1::refuse(&mut client, &mut flow, &refusal, &wish(&parts)).await),
     };
@@ -115,11 +115,11 @@ fn read(client: &Client, flow: &Flow) -> Result<RequestHead, Refusal> {
 async fn watched(
     client: &mut Client,
     flow: &mut Flow,
-    head: RequestHead,
+    head: &mut RequestHead,
     listener: &SocketAddr,
     sender: &Sender,
 ) -> Option<After> {
-    let mut serving = pin!(http1::serve_request(client, flow, head, *listener));
+    let mut serving = pin!(http1::serve_request(client, flow, head, listener));
     poll_fn(|context| {
         let aborted = sender.poll_aborted(context).is_ready();
         match serving.as_mut().poll(context) {
