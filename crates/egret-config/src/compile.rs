@@ -8,13 +8,13 @@ use egret_core::gate::{Gate, Guard, Rule};
 use egret_core::pattern::NoProxy;
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
-    AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Snapshot,
-    UpstreamSettings,
+    AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Serves,
+    Snapshot, UpstreamSettings,
 };
 
 use crate::checks::{listening_on, parent_name, rule_name};
 use crate::config::Config;
-use crate::file::{self, DefaultRule, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::file::{self, DefaultRule, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
 use crate::problem::Problem;
 use crate::referenced;
 use crate::terms;
@@ -102,10 +102,13 @@ impl Config {
         }
         let tls = file.listeners.iter().map(|listener| listener.tls.as_ref());
         let tls = tls.map(|tls| tls.map(|tls| listener_tls(tls, base_dir)));
-        let trusted = file.listeners.iter().map(|listener| listener.proxy_protocol.iter());
-        let settings = listeners.iter().zip(tls).zip(trusted).map(|((address, tls), trusted)| {
-            let proxy_protocol = trusted.map(|network| network.0).collect();
-            ListenerSettings { address: *address, tls, proxy_protocol }
+        let settings = listeners.iter().zip(tls).zip(&file.listeners).map(|((address, tls), listener)| {
+            let proxy_protocol = listener.proxy_protocol.iter().map(|network| network.0).collect();
+            let serves = Serves {
+                http: listener.protocols.contains(&InletProtocol::Http),
+                socks: listener.protocols.contains(&InletProtocol::Socks),
+            };
+            ListenerSettings { address: *address, tls, proxy_protocol, serves }
         });
         Ok(Compiled {
             listeners: settings.collect(),

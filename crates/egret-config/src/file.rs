@@ -24,7 +24,7 @@ pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use limits::Limits;
-pub use listeners::{Certificate, ClientAuth, Listener, ListenerTls, MinVersion};
+pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
 pub use pac::Pac;
 pub use socks::Socks;
@@ -115,7 +115,12 @@ impl Default for ConfigFile {
 }
 
 fn plain(address: SocketAddr) -> Listener {
-    Listener { address: ListenAddress::from(address), tls: None, proxy_protocol: Vec::new() }
+    Listener {
+        address: ListenAddress::from(address),
+        tls: None,
+        proxy_protocol: Vec::new(),
+        protocols: InletProtocol::all(),
+    }
 }
 
 /// Metrics and health.

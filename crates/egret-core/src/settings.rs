@@ -378,6 +378,23 @@ pub struct ListenerSettings {
     pub tls: Option<ListenerTls>,
     /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<ipnet::IpNet>,
+    /// What is served there.
+    pub serves: Serves,
+}
+
+/// What a listener serves; the first byte of a connection tells which it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serves {
+    /// HTTP/1 and HTTP/2: requests and CONNECT.
+    pub http: bool,
+    /// SOCKS 5, 4 and 4a.
+    pub socks: bool,
+}
+
+impl Default for Serves {
+    fn default() -> Self {
+        Self { http: true, socks: true }
+    }
 }
 
 /// TLS of a listener: which files it is made of. They are read again when they change.

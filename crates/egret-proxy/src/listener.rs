@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use egret_core::settings::Serves;
 use egret_tls::server::ServerTls;
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -41,6 +42,8 @@ pub struct Listener {
     pub tls: Option<Arc<ArcSwap<ServerTls>>>,
     /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Arc<[IpNet]>,
+    /// What is served.
+    pub serves: Serves,
 }
 
 /// The sockets of one listener, one for each worker.
@@ -56,6 +59,8 @@ pub struct Bound {
     pub tls: Option<Arc<ArcSwap<ServerTls>>>,
     /// Networks of balancers, whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Arc<[IpNet]>,
+    /// What is served.
+    pub serves: Serves,
 }
 
 /// Binds an address for so many workers. Another process of the same user may bind it as well
@@ -70,7 +75,14 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
     while sockets.len() < workers.max(1) {
         sockets.push(bind_one(address)?);
     }
-    Ok(Bound { address, sockets, lent: false, tls: None, proxy_protocol: Arc::default() })
+    Ok(Bound {
+        address,
+        sockets,
+        lent: false,
+        tls: None,
+        proxy_protocol: Arc::default(),
+        serves: Serves::default(),
+    })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -103,6 +115,7 @@ pub fn adopt(socket: &TcpListener, workers: usize) -> io::Result<Bound> {
         lent: true,
         tls: None,
         proxy_protocol: Arc::default(),
+        serves: Serves::default(),
     })
 }
 

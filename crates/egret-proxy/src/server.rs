@@ -94,6 +94,7 @@ impl Server {
                     address: listener.address,
                     tls: listener.tls.clone(),
                     proxy_protocol: listener.proxy_protocol.iter().copied().collect(),
+                    serves: listener.serves,
                 };
                 of_worker.push(Acceptor { socket, listener: Arc::new(of_socket), lent: listener.lent });
             }

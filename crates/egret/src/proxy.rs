@@ -244,6 +244,7 @@ fn bind_listeners(listeners: &[ListenerSlot], workers: usize) -> Result<Vec<Boun
         })?;
         listener.tls.clone_from(&slot.tls);
         listener.proxy_protocol = slot.settings.proxy_protocol.as_slice().into();
+        listener.serves = slot.settings.serves;
         bound.push(listener);
     }
     Ok(bound)

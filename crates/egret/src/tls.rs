@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use egret_config::{Loaded, Problem};
-use egret_core::settings::{ListenerSettings, ListenerTls};
+use egret_core::settings::{ListenerSettings, ListenerTls, Serves};
 use egret_proxy::listener::Bound;
 use egret_proxy::metrics::CertificateFigure;
 use egret_tls::server::{ServerTls, SettingError};
@@ -110,7 +110,11 @@ pub(crate) fn figures(slots: &[ListenerSlot]) -> Vec<CertificateFigure> {
 /// # Errors
 /// A listener has TLS and no socket, or the other way round.
 pub(crate) fn match_lent(bound: &mut [Bound], listeners: &[ListenerSlot]) -> Result<(), String> {
-    let plain = |slot: &ListenerSlot| slot.tls.is_none() && slot.settings.proxy_protocol.is_empty();
+    let plain = |slot: &ListenerSlot| {
+        slot.tls.is_none()
+            && slot.settings.proxy_protocol.is_empty()
+            && slot.settings.serves == Serves::default()
+    };
     if listeners.iter().all(plain) {
         return Ok(());
     }
@@ -119,12 +123,13 @@ pub(crate) fn match_lent(bound: &mut [Bound], listeners: &[ListenerSlot]) -> Res
         let by_port = || listeners.iter().find(|slot| slot.settings.address.port() == bound.address.port());
         let Some(slot) = by_address.or_else(by_port) else {
             return Err(format!(
-                "no listener is configured for {}, and others have `tls` or `proxyProtocol`: add it to `listeners`",
+                "no listener is configured for {}, and others have settings of their own: add it to `listeners`",
                 bound.address
             ));
         };
         bound.tls.clone_from(&slot.tls);
         bound.proxy_protocol = slot.settings.proxy_protocol.as_slice().into();
+        bound.serves = slot.settings.serves;
     }
     let has_socket = |tls: &ListenerTls| {
         let slot = listeners.iter().find(|slot| slot.settings.tls.as_ref() == Some(tls));

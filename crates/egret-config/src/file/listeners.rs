@@ -26,6 +26,29 @@ pub struct Listener {
     #[serde(default)]
     #[schemars(length(max = 1000), example = serde_json::json!(["10.0.0.0/24"]))]
     pub proxy_protocol: Vec<Network>,
+    /// What is served there; the first byte of a connection tells which it wants. `[socks]` makes a port
+    /// for SOCKS alone. A change takes a restart.
+    #[serde(default = "InletProtocol::all")]
+    #[schemars(length(min = 1, max = 2))]
+    pub protocols: Vec<InletProtocol>,
+}
+
+/// How clients may state their wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InletProtocol {
+    /// HTTP/1 and HTTP/2: requests and CONNECT.
+    Http,
+    /// SOCKS 5, 4 and 4a.
+    Socks,
+}
+
+impl InletProtocol {
+    /// Both, which is the default.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        vec![Self::Http, Self::Socks]
+    }
 }
 
 /// TLS between clients and the proxy.

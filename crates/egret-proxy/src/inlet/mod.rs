@@ -50,6 +50,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         let Some(secured) = Box::pin(tls::accept(client, tls)).await else { return };
         client = secured;
     }
+    let serves = listener.serves;
     let listener = listener.address;
     let first = match client.stream.alpn() {
         // Agreed already: the server's side may begin.
@@ -57,6 +58,14 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         _ => begin(&mut client).await,
     };
     match first {
+        Ok(First::Socks(version)) if !serves.socks => {
+            let detail = format!("SOCKS version {version} is not served by this listener");
+            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
+        }
+        Ok(First::Http1 | First::Http2 | First::More) if !serves.http => {
+            let detail = "this listener serves SOCKS alone (socks5://)";
+            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
+        }
         Ok(First::Http2) => Box::pin(http2::serve(client, listener)).await,
         Ok(First::Tls) if over_tls => {
             let refusal = Refusal::new(Reason::UnknownProtocol, "a TLS handshake inside TLS");

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod curl;
+mod listeners;
 mod udp;
 
 use std::net::SocketAddr;
