@@ -24,6 +24,8 @@ pub mod metrics;
 pub mod refuse;
 pub mod relay;
 pub mod server;
+#[cfg(test)]
+mod sizes;
 pub mod splice;
 pub mod stall;
 pub mod stream;

@@ -10,6 +10,8 @@ use egret_core::reason::Reason;
 use egret_core::settings::UpstreamSettings;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use smallvec::SmallVec;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
@@ -133,6 +135,9 @@ async fn attempt(address: SocketAddr, settings: &UpstreamSettings) -> io::Result
 }
 
 fn bind(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
+    // The port is then chosen by connect, which knows the destination: without this, a source address
+    // has no more connections in all than it has ports. A kernel that does not know it does without.
+    let _ = setsockopt(socket, IpBindAddressNoPort, &true);
     socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
         io::Error::new(error.kind(), format!("the source address {source} cannot be used: {error}"))
     })

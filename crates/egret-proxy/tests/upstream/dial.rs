@@ -92,7 +92,10 @@ async fn binds_the_source_address() {
     let grant = grant(&format!("origin.test:{}", origin.port()), &[origin.ip()]);
     let settings = UpstreamSettings { source_v4: Some(ip("127.0.0.7")), ..Default::default() };
     let (io, _) = connect(&grant, &settings, deadline(10)).await.unwrap();
-    assert_eq!(io.as_tcp().unwrap().local_addr().unwrap().ip(), ip("127.0.0.7"));
+    let tcp = io.as_tcp().unwrap();
+    assert_eq!(tcp.local_addr().unwrap().ip(), ip("127.0.0.7"));
+    let port_chosen_late = nix::sys::socket::sockopt::IpBindAddressNoPort;
+    assert!(nix::sys::socket::getsockopt(tcp, port_chosen_late).unwrap(), "ports are shared");
 
     let settings = UpstreamSettings { source_v4: Some(ip("192.0.2.77")), ..Default::default() };
     let error = connect(&grant, &settings, deadline(10)).await.unwrap_err();
