@@ -73,7 +73,7 @@ impl Identity {
     /// The certificate that the client showed and proved to own. It was verified.
     #[must_use]
     pub fn certificate(&self) -> Option<&ClientCertificate> {
-        self.tls.as_ref()?.certificate.as_ref()
+        self.tls.as_ref()?.certificate.as_deref()
     }
 
     /// How the identity was proven: by credentials, else by a certificate, else by its address alone.
@@ -129,7 +129,7 @@ pub struct ClientTls {
     /// A session of before was resumed (RFC 8446 section 2.2): no certificate was sent either way.
     pub resumed: bool,
     /// The client's certificate, where it showed one.
-    pub certificate: Option<ClientCertificate>,
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The names of a client certificate that was verified.

@@ -196,26 +196,26 @@ fn is_http(bytes: &[u8]) -> bool {
 /// The rest of the handshake. Gives the client back unless its connection is gone, with the plain stream
 /// when the handshake failed.
 async fn finish(
-    client: Client,
+    mut client: Client,
     accepted: Accepted,
     tls: &ServerTls,
     began: Instant,
 ) -> (Option<Client>, Result<ClientTls, End>) {
-    let Client { stream, input, identity, control, mut deadline, worker, spare, pinned, user_before } =
-        client;
-    let limit = worker.snapshot.load().timeouts.client_tls;
-    let mut handshake = StartHandshake::from_parts(accepted, stream)
-        .into_stream_with(tls.config().clone(), |connection| feed(connection, input))
+    let input = client.input.take();
+    let limit = client.worker.snapshot.load().timeouts.client_tls;
+    let config = tls.config_for(&accepted.client_hello()).clone();
+    let mut handshake = StartHandshake::from_parts(accepted, client.stream)
+        .into_stream_with(config, |connection| feed(connection, input))
         .into_fallible();
     let outcome = poll_fn(|context| {
-        control.register(context);
-        if control.has(CLOSE | CLOSE_IDLE) {
+        client.control.register(context);
+        if client.control.has(CLOSE | CLOSE_IDLE) {
             return Poll::Ready(Err((End::Silent, None)));
         }
         if let Poll::Ready(outcome) = Pin::new(&mut handshake).poll(context) {
             return Poll::Ready(outcome.map_err(|(error, stream)| (End::from(error), Some(stream))));
         }
-        deadline.poll(context).map(|()| Err((End::timed_out(limit), None)))
+        client.deadline.poll(context).map(|()| Err((End::timed_out(limit), None)))
     })
     .await;
     let (stream, outcome) = match outcome {
@@ -228,15 +228,12 @@ async fn finish(
     let Some(stream) = stream else {
         // Nobody is left to talk to.
         if let Err(End::Failed(failure)) = &outcome {
-            note(&worker, &identity, failure);
-            leave_record(&worker, &identity, began, failure);
+            note(&client.worker, &client.identity, failure);
+            leave_record(&client.worker, &client.identity, began, failure);
         }
         return (None, outcome);
     };
-    (
-        Some(Client { stream, input: None, identity, control, deadline, worker, spare, pinned, user_before }),
-        outcome,
-    )
+    (Some(Client { stream, ..client }), outcome)
 }
 
 /// Gives the connection what was read behind the ClientHello. An error comes again when it goes on.

@@ -8,6 +8,7 @@
 mod failure;
 mod names;
 mod ocsp;
+mod remembered;
 mod resolver;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use egret_core::identity::{ClientTls, TlsVersion};
 use egret_core::settings::{CertificateFiles, ClientAuth, ListenerTls};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::ProducesTickets;
+use rustls::server::{ClientHello, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
@@ -89,6 +90,8 @@ struct Judging {
 #[derive(Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    /// For clients that would rather have ChaCha20-Poly1305: they have no AES in hardware.
+    for_chacha20: Arc<ServerConfig>,
     verifier: Option<Arc<ClientVerifier>>,
     judging: Judging,
     identities: Vec<(Vec<CertificateDer<'static>>, Option<Vec<u8>>)>,
@@ -115,23 +118,33 @@ impl ServerTls {
         let Loading { resolver, identities, certificates, warnings, .. } = loading;
         let before = before.filter(|before| before.judging == judging);
         let unchanged = before.filter(|before| before.identities == identities);
-        let config = match unchanged {
-            Some(before) => Ok(before.config.clone()),
-            None => config(settings, resolver, verifier.clone(), before.map(|before| &before.config)),
+        let (config, for_chacha20, verifier) = match unchanged {
+            Some(before) => (before.config.clone(), before.for_chacha20.clone(), before.verifier.clone()),
+            None => {
+                // The judgements of before hold on as well.
+                let verifier = before.map_or(verifier, |before| before.verifier.clone());
+                let before = before.map(|before| &before.config);
+                let config = config(settings, resolver, verifier.clone(), before)
+                    .map_err(|error| vec![general(&error)])?;
+                let mut for_chacha20 = config.clone();
+                for_chacha20.ignore_client_order = false;
+                (Arc::new(config), Arc::new(for_chacha20), verifier)
+            }
         };
-        let config = config.map_err(|error| vec![general(&error)])?;
-        let verifier = unchanged.map_or(verifier, |before| before.verifier.clone());
-        Ok(Self { config, verifier, judging, identities, certificates, warnings })
+        Ok(Self { config, for_chacha20, verifier, judging, identities, certificates, warnings })
     }
 
-    /// The configuration for the next connection.
+    /// The configuration for a client that begins like this.
     #[must_use]
-    pub fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    pub fn config_for(&self, hello: &ClientHello<'_>) -> &Arc<ServerConfig> {
+        match hello.cipher_suites().iter().find(|suite| is_known(**suite)) {
+            Some(suite) if is_chacha20(*suite) => &self.for_chacha20,
+            _ => &self.config,
+        }
     }
 
-    /// What was agreed in a handshake that is complete. A session that was resumed is judged again: its
-    /// certificate may have ended since.
+    /// What was agreed in a handshake that is complete. The certificate is judged again: that of a
+    /// session that was resumed may have ended since.
     ///
     /// # Errors
     /// The certificate of a resumed session is not good any more.
@@ -140,10 +153,7 @@ impl ServerTls {
         let chain = connection.peer_certificates().unwrap_or_default();
         let certificate = match (chain.split_first(), &self.verifier) {
             (Some((leaf, intermediates)), Some(verifier)) => {
-                if resumed {
-                    verifier.judge_again(leaf, intermediates, UnixTime::now())?;
-                }
-                Some(names::of_client(leaf))
+                Some(verifier.judge_again(leaf, intermediates, UnixTime::now())?)
             }
             _ => None,
         };
@@ -172,7 +182,10 @@ fn iana(suite: CipherSuite) -> &'static str {
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    let mut provider = aws_lc_rs::default_provider();
+    // The sort keeps the order of the others.
+    provider.cipher_suites.sort_by_key(|suite| !PREFERRED.contains(&suite.suite()));
+    Arc::new(provider)
 }
 
 fn general(error: &rustls::Error) -> SettingError {
@@ -184,7 +197,7 @@ fn config(
     resolver: Resolver,
     verifier: Option<Arc<ClientVerifier>>,
     before: Option<&Arc<ServerConfig>>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
+) -> Result<ServerConfig, rustls::Error> {
     let versions: &[&rustls::SupportedProtocolVersion] = match settings.min_version {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -203,7 +216,30 @@ fn config(
         }
         None => config.ticketer = ticketer()?,
     }
-    Ok(Arc::new(config))
+    // AES-128 and SHA-256 are as good as unbreakable, too, and a good deal cheaper than AES-256 and
+    // SHA-384, which most clients name first.
+    config.ignore_client_order = true;
+    Ok(config)
+}
+
+/// Cipher suites in the order in which they are chosen. The rest of what rustls has comes behind them.
+const PREFERRED: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+];
+
+fn is_known(suite: CipherSuite) -> bool {
+    aws_lc_rs::DEFAULT_CIPHER_SUITES.iter().any(|known| known.suite() == suite)
+}
+
+fn is_chacha20(suite: CipherSuite) -> bool {
+    matches!(
+        suite,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    )
 }
 
 fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {

@@ -161,7 +161,7 @@ struct Outcome {
 fn shake(tls: &ServerTls, client: &Arc<ClientConfig>, name: &str) -> Outcome {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(client.clone(), name).unwrap();
-    let mut server = ServerConnection::new(tls.config().clone()).unwrap();
+    let mut server = ServerConnection::new(tls.config.clone()).unwrap();
     let (mut refused, mut alert) = (None, None);
     for _ in 0..10 {
         let mut flight = Vec::new();
@@ -381,7 +381,7 @@ fn what_did_not_change_is_taken_over() {
     let setting = Setting::new(ClientAuth::Required);
     let before = setting.load();
     let after = setting.load_after(Some(&before));
-    assert!(Arc::ptr_eq(before.config(), after.config()));
+    assert!(Arc::ptr_eq(&before.config, &after.config));
 }
 
 #[test]
@@ -484,4 +484,51 @@ impl rustls::client::ResolvesClientCert for Always {
     fn has_certs(&self) -> bool {
         true
     }
+}
+
+#[test]
+fn aes_128_is_chosen_where_the_client_has_no_wish_for_chacha20() {
+    let setting = Setting::new(ClientAuth::None);
+    let tls = setting.load();
+    for versions in EACH {
+        let session = shake(&tls, &setting.client(None, versions), "localhost").server.unwrap();
+        assert!(session.cipher_suite.contains("AES_128_GCM_SHA256"), "{}", session.cipher_suite);
+    }
+}
+
+#[test]
+fn a_certificate_that_was_good_before_is_still_looked_at() {
+    // Judged good once and remembered; judged by another time, or under other lists, it is not.
+    let setting = Setting::new(ClientAuth::Required);
+    let (certificate, _) = setting.ca.leaf(|params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2090, 1, 1);
+    });
+    let chain = files::cas_from_bytes(Path::new("leaf"), certificate.as_bytes()).unwrap();
+    let tls = setting.load();
+    let verifier = tls.verifier.as_ref().unwrap();
+    let at = |year: u64| UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+    let judge =
+        |year| verifier.judge_again(&chain[0], &[], at(year)).map(|_| ()).map_err(|failure| failure.reason);
+    assert_eq!(judge(2050), Ok(()));
+    assert_eq!(judge(2060), Ok(()));
+    assert_eq!(judge(2095), Err(Reason::ClientCertificateExpired));
+    assert_eq!(judge(2010), Err(Reason::ClientCertificateNotYetValid));
+    assert_eq!(judge(2050), Ok(()));
+}
+
+#[test]
+fn a_list_that_ends_ends_what_was_remembered_by_it() {
+    let mut setting = Setting::new(ClientAuth::Required);
+    let crl = setting.ca.crl(&[], (2040, 1, 1));
+    setting.settings.crls = vec![setting.write("ca.crl", &crl)];
+    let (certificate, _) = setting.ca.leaf(|params| params.not_after = date_time_ymd(2090, 1, 1));
+    let chain = files::cas_from_bytes(Path::new("leaf"), certificate.as_bytes()).unwrap();
+    let tls = setting.load();
+    let verifier = tls.verifier.as_ref().unwrap();
+    let at = |year: u64| UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+    let judge =
+        |year| verifier.judge_again(&chain[0], &[], at(year)).map(|_| ()).map_err(|failure| failure.reason);
+    assert_eq!(judge(2035), Ok(()));
+    assert_eq!(judge(2045), Err(Reason::ClientCertificateInvalid));
 }

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
-use egret_core::identity::NamePattern;
+use egret_core::identity::{ClientCertificate, NamePattern};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -11,8 +12,11 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::failure::{self, Failure};
+use super::remembered::{self, Remembered};
 use super::{SettingError, names, provider};
 
 /// CAs whose names are sent along when a certificate is asked for, so that a client with several chooses
@@ -40,6 +44,13 @@ pub(super) struct RefusedCertificate {
     pub(super) issuer_known: bool,
 }
 
+/// When a list is out of date. One that does not say so is never.
+fn next_update(list: &CertificateRevocationListDer<'_>) -> UnixTime {
+    let parsed = CertificateRevocationList::from_der(list).ok();
+    let next = parsed.and_then(|(_, parsed)| u64::try_from(parsed.next_update()?.timestamp()).ok());
+    UnixTime::since_unix_epoch(Duration::from_secs(next.unwrap_or(u64::MAX)))
+}
+
 /// Takes what is known of the certificate that was refused last.
 pub(super) fn take_refused() -> Option<RefusedCertificate> {
     REFUSED.with_borrow_mut(Option::take)
@@ -51,6 +62,9 @@ pub(super) struct ClientVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     roots: Arc<RootCertStore>,
     allowed: Vec<NamePattern>,
+    /// When the first of the revocation lists is out of date.
+    lists_until: Option<UnixTime>,
+    remembered: Remembered,
 }
 
 impl ClientVerifier {
@@ -61,6 +75,7 @@ impl ClientVerifier {
         mandatory: bool,
     ) -> Result<Self, SettingError> {
         let roots = Arc::new(roots);
+        let lists_until = crls.iter().map(next_update).min();
         let mut builder = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
             .with_crls(crls)
             // A list past its nextUpdate says nothing of what was revoked since.
@@ -76,30 +91,40 @@ impl ClientVerifier {
             message: format!("the revocation lists cannot be used: {error}"),
             help: Some("delta and indirect lists (RFC 5280 section 5.2) are not supported".to_owned()),
         })?;
-        Ok(Self { inner, roots, allowed })
+        Ok(Self { inner, roots, allowed, lists_until, remembered: Remembered::default() })
     }
 
-    /// Judges a certificate: signatures, validity, purpose, revocation, names.
-    pub(super) fn judge(
+    /// Judges a certificate: signatures, validity, purpose, revocation, names. Gives its names. One that
+    /// was judged good before, and is still valid, is good.
+    fn judge(
         &self,
         certificate: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Error> {
+    ) -> Result<Arc<ClientCertificate>, Error> {
+        let digest = remembered::digest(certificate, intermediates);
+        let lists_are_fresh = self.lists_until.is_none_or(|until| now < until);
+        if lists_are_fresh && let Some(known) = self.remembered.find(&digest, now) {
+            return Ok(known);
+        }
         self.inner.verify_client_cert(certificate, intermediates, now)?;
-        if !self.allowed.is_empty() && !names::of_client(certificate).matches_any(&self.allowed) {
+        let names = Arc::new(names::of_client(certificate));
+        if !self.allowed.is_empty() && !names.matches_any(&self.allowed) {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
-        Ok(())
+        let chain: Vec<_> = std::iter::once(certificate).chain(intermediates).collect();
+        self.remembered.add(digest, &chain, names.clone());
+        Ok(names)
     }
 
-    /// Judges the certificate of a session that was resumed.
+    /// Judges the certificate of a session that stands: it was judged good in the handshake, or in that of
+    /// the session that was resumed, and may have ended since.
     pub(super) fn judge_again(
         &self,
         certificate: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Failure> {
+    ) -> Result<Arc<ClientCertificate>, Failure> {
         self.judge(certificate, intermediates, now)
             .map_err(|error| failure::certificate(&error, &self.refused(certificate, &error)))
     }
@@ -136,8 +161,9 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let Err(error) = self.judge(end_entity, intermediates, now) else {
-            return Ok(ClientCertVerified::assertion());
+        let error = match self.judge(end_entity, intermediates, now) {
+            Ok(_) => return Ok(ClientCertVerified::assertion()),
+            Err(error) => error,
         };
         REFUSED.with_borrow_mut(|slot| *slot = Some(self.refused(end_entity, &error)));
         Err(match error {

@@ -188,7 +188,7 @@ fn session(name: &str, sni: Option<&str>) -> ClientTls {
         cipher_suite: "TLS_AES_128_GCM_SHA256",
         server_name: sni.map(Into::into),
         resumed: true,
-        certificate: Some(certificate),
+        certificate: Some(Arc::new(certificate)),
     }
 }
 
