@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use egret_config::{Compiled, LoopbackRule, Overrides, check, load, render};
 use egret_core::destination::Destination;
-use egret_core::identity::Identity;
-use egret_core::settings::{AccessLogOutput, AddressFamily, ForwardedHeader, ProcessSettings, Snapshot};
+use egret_core::identity::{Identity, TlsVersion};
+use egret_core::settings::{
+    AccessLogOutput, AddressFamily, ClientAuth, ForwardedHeader, ProcessSettings, Snapshot,
+};
 
 fn compile(text: &str, base_dir: &Path) -> Result<Compiled, String> {
     let config = check(text, "egret.yaml").map_err(|problems| render(&problems, false))?;
@@ -219,4 +221,57 @@ fn refuses_credentials_in_two_places_and_a_ca_for_nobody() {
     assert!(problems.contains("`credentialsFile` is given too"), "{problems}");
     let problems = compile("parents: [{urls: [\"http://h:1\"], trustedCA: f}]", Path::new("")).unwrap_err();
     assert!(problems.contains("over TLS"), "{problems}");
+}
+
+#[test]
+fn tls_of_a_listener_arrives() {
+    let compiled = compile(
+        "
+listeners:
+  - address: 127.0.0.1:8888
+  - address: 0.0.0.0
+    tls:
+      certificates:
+        - {certificate: a.pem}
+        - {certificate: b.crt, key: /keys/b.key, passwordFile: b.password, ocspResponse: b.ocsp}
+      minVersion: TLSv1.3
+      clientAuth: optional
+      clientCA: ca.crt
+      crl: [one.crl, two.crl]
+      allowedClients: [\"spiffe://a/**\", \"dns:b\"]
+",
+        Path::new("/etc/egret"),
+    )
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    let [plain, over_tls] = compiled.listeners.as_slice() else { panic!("{:?}", compiled.listeners) };
+    assert_eq!(plain.tls, None);
+    assert_eq!(over_tls.address, "0.0.0.0:8443".parse().unwrap(), "the port that goes without saying");
+    assert_eq!(compiled.process.listeners, [plain.address, over_tls.address]);
+    let tls = over_tls.tls.as_ref().unwrap();
+    assert_eq!((tls.min_version, tls.client_auth), (TlsVersion::Tls13, ClientAuth::Optional));
+    let files: Vec<String> = tls.files().map(|path| path.display().to_string()).collect();
+    assert_eq!(
+        files,
+        [
+            "/etc/egret/a.pem",
+            "/etc/egret/b.crt",
+            "/keys/b.key",
+            "/etc/egret/b.password",
+            "/etc/egret/b.ocsp",
+            "/etc/egret/ca.crt",
+            "/etc/egret/one.crl",
+            "/etc/egret/two.crl"
+        ]
+    );
+    let allowed: Vec<String> = tls.allowed_clients.iter().map(ToString::to_string).collect();
+    assert_eq!(allowed, ["spiffe://a/**", "dns:b"]);
+}
+
+#[test]
+fn the_files_of_tls_are_watched() {
+    let text = "listeners: [{address: 0.0.0.0, tls: {certificates: [{certificate: a.crt, key: a.key}], clientAuth: required, clientCA: ca.crt}}]\n";
+    let files = check(text, "egret.yaml").unwrap().referenced_files(Path::new("/etc"));
+    for name in ["/etc/a.crt", "/etc/a.key", "/etc/ca.crt"] {
+        assert!(files.contains(&name.into()), "{files:?}");
+    }
 }

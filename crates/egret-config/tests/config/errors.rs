@@ -37,6 +37,10 @@ mistakes! {
     port_alone: "listeners:\n  - address: 8888\n";
     name_for_an_address: "listeners: [{address: localhost:8888}]\n";
     address_without_port: "listeners: [{address: 0.0.0.0}]\n";
+    client_certificates_without_a_ca: "listeners:\n  - address: 0.0.0.0\n    tls:\n      certificates: [{certificate: a.crt}]\n      clientAuth: required\n";
+    names_without_client_certificates: "listeners:\n  - address: 0.0.0.0\n    tls:\n      certificates: [{certificate: a.crt}]\n      allowedClients: [dns:a]\n";
+    client_name_without_its_kind: "listeners:\n  - address: 0.0.0.0\n    tls:\n      certificates: [{certificate: a.crt}]\n      allowedClients: [build.example]\n";
+    tls_without_certificates: "listeners:\n  - address: 0.0.0.0:1\n    tls: {}\n";
     text_for_a_list_of_listeners: "listeners: 127.0.0.1:8888\n";
     mapping_for_a_list: "rules:\n  deny:\n    name: ads\n    hosts: [ads.example]\n";
     empty_hosts: "rules:\n  deny:\n    - name: ads\n      hosts: []\n";

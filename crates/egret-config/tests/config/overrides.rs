@@ -2,7 +2,7 @@
 
 use egret_config::{Config, Overrides, Problem, check_bytes};
 use egret_core::destination::Destination;
-use egret_core::settings::AccessLogOutput;
+use egret_core::settings::{AccessLogOutput, ClientAuth};
 
 fn with(text: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
     check_bytes(text.as_bytes(), "egret.yaml", overrides)
@@ -136,5 +136,35 @@ fn formats_are_refused_by_the_names_of_their_flags() {
             "--diagnostics-format: unknown value `xml` (it is one of text, json)",
             "--log-format: unknown value `jsno` (did you mean `json`?)",
         ],
+    );
+}
+
+#[test]
+fn one_flag_makes_mutual_tls() {
+    let overrides = Overrides { mtls: Some("/certs".into()), ..Overrides::default() };
+    let file = "listeners: [{address: 127.0.0.1:8888}]\n";
+    let compiled = with(file, &overrides).unwrap().compile(1, "".as_ref()).unwrap();
+    let [listener] = compiled.listeners.as_slice() else { panic!("{:?}", compiled.listeners) };
+    assert_eq!(listener.address, "127.0.0.1:8443".parse().unwrap());
+    let tls = listener.tls.as_ref().unwrap();
+    assert_eq!(tls.client_auth, ClientAuth::Required);
+    let files: Vec<_> = tls.files().map(|path| path.display().to_string()).collect();
+    assert_eq!(files, ["/certs/server.crt", "/certs/server.key", "/certs/ca.crt"]);
+
+    let elsewhere = Overrides { listen: texts(&["0.0.0.0", "[::1]:9443"]), ..overrides };
+    let compiled = with(file, &elsewhere).unwrap().compile(1, "".as_ref()).unwrap();
+    let addresses: Vec<_> = compiled.listeners.iter().map(|listener| listener.address.to_string()).collect();
+    assert_eq!(addresses, ["0.0.0.0:8443", "[::1]:9443"]);
+    assert!(compiled.listeners.iter().all(|listener| listener.tls.is_some()));
+}
+
+#[test]
+fn an_address_on_the_command_line_takes_no_tls_away() {
+    let overrides = Overrides { listen: texts(&["0.0.0.0:1"]), ..Overrides::default() };
+    let file = "listeners: [{address: 0.0.0.0, tls: {certificates: [{certificate: a.crt}]}}]\n";
+    let problems = with(file, &overrides).unwrap_err();
+    assert!(
+        problems[0].one_line().starts_with("--listen: the listeners of the configuration speak TLS"),
+        "{problems:?}"
     );
 }
