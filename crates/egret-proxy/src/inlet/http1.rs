@@ -138,7 +138,7 @@ pub(super) async fn serve_request(
     head: &mut RequestHead,
     listener: &SocketAddr,
 ) -> After {
-    let wish = Wish {
+    let mut wish = Wish {
         format: Format::for_accept(head.value(FieldName::Accept, client.filled())),
         keep_alive: head.keep_alive,
         head: head.method_text(client.filled()) == "HEAD",
@@ -148,6 +148,9 @@ pub(super) async fn serve_request(
     if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, head).await {
         client.consume(head.length);
         client.spare.request_fields = std::mem::take(&mut head.fields);
+        if matches!(head.target, Target::Authority { .. }) {
+            wish.keep_alive &= !has_early_bytes(client).await;
+        }
         return refuse(client, flow, &refusal, &wish).await;
     }
     match &head.target {
@@ -157,7 +160,10 @@ pub(super) async fn serve_request(
             client.spare.request_fields = std::mem::take(&mut head.fields);
             match tunnel::serve_http1(client, flow, &destination).await {
                 Ok(after) => after,
-                Err(refusal) => refuse(client, flow, &refusal, &wish).await,
+                Err(refusal) => {
+                    wish.keep_alive &= !has_early_bytes(client).await;
+                    refuse(client, flow, &refusal, &wish).await
+                }
             }
         }
         Target::Absolute { .. } if head.max_forwards == Some(0) => {
@@ -185,6 +191,20 @@ pub(super) async fn serve_request(
             }
         }
     }
+}
+
+/// Whether bytes for a tunnel that was refused are there already. They may be from somebody whom the
+/// client lets speak through its tunnels, so they must not be read as requests of the client's.
+async fn has_early_bytes(client: &mut Client) -> bool {
+    if client.input.is_none() && client.stream.tcp_beneath().is_some() {
+        // An end or an error shows again at the next use.
+        poll_fn(|context| {
+            let _ = buffer::poll_fill(context, &mut client.stream, &mut client.input);
+            Poll::Ready(())
+        })
+        .await;
+    }
+    !client.filled().is_empty()
 }
 
 /// What the client wants of an answer that the proxy itself writes.

@@ -70,3 +70,13 @@ fn a_connect_request_has_a_strict_head() {
             .answered(&[403, 502, 508]),
     ]);
 }
+
+#[test]
+fn what_was_meant_for_a_refused_tunnel_is_no_request() {
+    let next = "GET http://{O}/ HTTP/1.1\r\nHost: {O}\r\n\r\n";
+    let refused = |name, connect: &str| case(name, "9110 9.3.6", format!("{connect}{next}"));
+    run(&[
+        refused("to the proxy itself", "CONNECT {P} HTTP/1.1\r\nHost: {P}\r\n\r\n").refused(&[403, 502, 508]),
+        refused("to nobody", "CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n").refused(&[502]),
+    ]);
+}
