@@ -5,16 +5,16 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// The largest answer here, 64 KiB and its head, fits in one buffer.
 const BUFFER: usize = 80 * 1024;
 
-/// A connection to a proxy.
+/// A connection to a proxy, plain or in TLS.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Connection<Stream = TcpStream> {
+    pub(crate) stream: Stream,
     buffer: Vec<u8>,
 }
 
@@ -58,12 +58,24 @@ impl Connection {
     pub(crate) async fn open(proxy: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(proxy).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self::over(stream))
     }
 
     /// Opens a tunnel to an origin.
     pub(crate) async fn tunnel(proxy: SocketAddr, origin: SocketAddr) -> io::Result<Self> {
-        let mut connection = Self::open(proxy).await?;
+        Self::open(proxy).await?.into_tunnel(origin).await
+    }
+}
+
+impl<Stream: AsyncRead + AsyncWrite + Unpin> Connection<Stream> {
+    /// A connection over what is open already.
+    pub(crate) fn over(stream: Stream) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Makes an open connection a tunnel to an origin.
+    pub(crate) async fn into_tunnel(self, origin: SocketAddr) -> io::Result<Self> {
+        let mut connection = self;
         let request =
             format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\nUser-Agent: egret-bench\r\n\r\n");
         connection.stream.write_all(request.as_bytes()).await?;

@@ -100,3 +100,70 @@ pub(crate) fn envoy(address: SocketAddr) -> String {
 "#
     )
 }
+
+/// Egret with mutual TLS: its defaults, and no access log.
+pub(crate) fn egret_tls(address: SocketAddr) -> String {
+    format!(
+        "accessLog:
+  output: off
+listeners:
+  - address: {address}
+    tls:
+      certificates: [{{certificate: server.crt, key: server.key}}]
+      clientAuth: required
+      clientCA: ca.crt
+"
+    )
+}
+
+/// stunnel before tinyproxy: a thread for each connection, no log.
+pub(crate) fn stunnel(address: SocketAddr, proxy: SocketAddr, directory: &Path) -> String {
+    let directory = directory.display();
+    format!(
+        "foreground = yes
+pid =
+debug = 0
+socket = l:TCP_NODELAY=1
+socket = r:TCP_NODELAY=1
+[proxy]
+accept = {address}
+connect = {proxy}
+cert = {directory}/server.crt
+key = {directory}/server.key
+CAfile = {directory}/ca.crt
+verifyChain = yes
+"
+    )
+}
+
+/// Squid with mutual TLS. Without a session context it would refuse to resume.
+pub(crate) fn squid_tls(address: SocketAddr, workers: usize, directory: &Path) -> String {
+    let listener = format!(
+        "https_port {address} tls-cert={0}/server.crt tls-key={0}/server.key clientca={0}/ca.crt tls-cafile={0}/ca.crt sslcontext=bench\n",
+        directory.display()
+    );
+    let plain = squid(address, workers, directory);
+    plain.replacen(&format!("http_port {address}\n"), &listener, 1)
+}
+
+/// Envoy with mutual TLS.
+pub(crate) fn envoy_tls(address: SocketAddr, directory: &Path) -> String {
+    let directory = directory.display();
+    let socket = format!(
+        r#"    filter_chains:
+    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          require_client_certificate: true
+          common_tls_context:
+            tls_params: {{tls_maximum_protocol_version: TLSv1_3}}
+            tls_certificates:
+            - certificate_chain: {{filename: {directory}/server.crt}}
+              private_key: {{filename: {directory}/server.key}}
+            validation_context: {{trusted_ca: {{filename: {directory}/ca.crt}}}}
+      filters:
+"#
+    );
+    envoy(address).replacen("    filter_chains:\n    - filters:\n", &socket, 1)
+}

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::client::{Connection, request};
 use crate::origin::Ports;
 use crate::plan::Load;
+use crate::tls;
 
 /// How long one operation may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) failed: Cell<u64>,
     /// Connections opened because the proxy closed one that the client would have kept.
     pub(crate) reopened: Cell<u64>,
+    /// Full handshakes where a session should have been resumed.
+    pub(crate) not_resumed: Cell<u64>,
     /// The first thing that went wrong.
     pub(crate) error: Cell<Option<String>>,
 }
@@ -76,6 +79,22 @@ async fn rounds(
             bounded(async { Connection::tunnel(proxy, origin.echo).await?.echo(&[b'e'; 64]).await }).await?;
             tally.add(1);
         },
+        Load::TlsConnect { resumed } => tls_connect(proxy, origin.echo, resumed, tally).await,
+        Load::TlsDownload => {
+            let connector = tls::connector(false)?;
+            let mut tunnel = bounded(tls::tunnel(&connector, proxy, origin.source)).await?;
+            tunnel.stream.write_u8(1).await?;
+            tunnel.stream.flush().await?;
+            let mut block = vec![0; BULK];
+            loop {
+                match tunnel.stream.read(&mut block).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => tally.add(read as u64),
+                }
+            }
+        }
+        // Idle tunnels are opened and kept by the measurement itself.
+        Load::TlsIdle => Err(io::Error::other("nothing happens in idle tunnels")),
         Load::PingPong | Load::Idle => {
             let mut tunnel = bounded(Connection::tunnel(proxy, origin.echo)).await?;
             let mut message = [0; 64];
@@ -118,6 +137,37 @@ async fn rounds(
     }
 }
 
+/// A client with sessions of its own. The first handshake has none to resume and is not held against
+/// the proxy.
+async fn tls_connect(
+    proxy: SocketAddr,
+    origin: SocketAddr,
+    resumed: bool,
+    tally: &Tally,
+) -> io::Result<std::convert::Infallible> {
+    let connector = tls::connector(resumed)?;
+    let mut is_first = true;
+    loop {
+        let was_resumed = bounded(async {
+            let mut tunnel = tls::tunnel(&connector, proxy, origin).await?;
+            tunnel.echo(&[b'e'; 64]).await?;
+            let was_resumed = tls::was_resumed(&tunnel);
+            // With close_notify, as a client ends a TLS connection.
+            tunnel.stream.shutdown().await?;
+            Ok(was_resumed)
+        })
+        .await?;
+        if was_resumed && !resumed {
+            return Err(io::Error::other("a session was resumed that should be new"));
+        }
+        if resumed && !was_resumed && !is_first {
+            tally.not_resumed.set(tally.not_resumed.get() + 1);
+        }
+        is_first = false;
+        tally.add(1);
+    }
+}
+
 async fn keep_alive(
     proxy: SocketAddr,
     origin: SocketAddr,
@@ -156,8 +206,13 @@ pub(crate) async fn bounded<Value>(work: impl Future<Output = io::Result<Value>>
 /// # Errors
 ///
 /// What was wrong.
-pub(crate) async fn probe(proxy: SocketAddr, origin: Ports) -> io::Result<()> {
+pub(crate) async fn probe(proxy: SocketAddr, origin: Ports, is_tls: bool) -> io::Result<()> {
     bounded(async {
+        if is_tls {
+            let connector = tls::connector(false)?;
+            tls::refuses_strangers(proxy).await?;
+            return tls::tunnel(&connector, proxy, origin.echo).await?.echo(&[b'p'; 64]).await;
+        }
         for length in [1024, 65536] {
             Connection::open(proxy).await?.exchange(&request(origin.http, length), length).await?;
         }

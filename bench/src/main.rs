@@ -16,6 +16,7 @@ mod profile;
 mod relay;
 mod report;
 mod table;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -192,7 +193,8 @@ async fn measure_row(
 ) -> report::Row {
     let mut samples: Vec<(&Peer, Vec<Sample>)> = peers.iter().map(|peer| (peer, Vec::new())).collect();
     for number in 1..=runs {
-        for (peer, samples) in &mut samples {
+        let takes_part = |peer: &Peer| !scenario.load.is_tls() || peer.speaks_tls();
+        for (peer, samples) in samples.iter_mut().filter(|(peer, _)| takes_part(peer)) {
             let sample = measure_undisturbed(peer, scenario, options, times).await;
             let unit = scenario.unit();
             eprintln!(
@@ -275,6 +277,15 @@ fn find_peers(programs: &Programs, names: &[String]) -> io::Result<Vec<Peer>> {
                 add(name, kind, fs::canonicalize(path)?);
             }
         }
+    }
+    // What speaks TLS for those that do not themselves.
+    for peer in &mut found {
+        peer.tls_program = match peer.kind {
+            Kind::Tinyproxy => Some(PathBuf::from("/usr/bin/stunnel")),
+            Kind::Squid => Some(programs.peers_dir.join("squid-openssl/usr/sbin/squid")),
+            Kind::Egret | Kind::Envoy | Kind::Bare => None,
+        }
+        .filter(|program| program.exists());
     }
     Ok(found)
 }

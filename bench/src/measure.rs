@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
@@ -13,7 +14,7 @@ use crate::load::{self, Tally, bounded};
 use crate::origin::{Origin, Ports};
 use crate::peers::{Peer, Running};
 use crate::plan::{Load, Scenario};
-use crate::process;
+use crate::{process, tls};
 
 /// How long things take.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Sample {
     pub(crate) failed: u64,
     /// Connections opened because the proxy closed one that the client would have kept.
     pub(crate) reopened: u64,
+    /// Full handshakes where a session should have been resumed.
+    pub(crate) not_resumed: u64,
     /// The first thing that went wrong.
     pub(crate) error: Option<String>,
     /// How many cores the proxy used.
@@ -51,6 +54,7 @@ impl Sample {
             done: 0,
             failed: 1,
             reopened: 0,
+            not_resumed: 0,
             error: Some(error.to_string()),
             cores: 0.0,
             others: 0.0,
@@ -76,9 +80,15 @@ pub(crate) async fn measure(
     times: Times,
 ) -> io::Result<Sample> {
     let origin = Origin::start()?;
-    let proxy = peer.start(workers, origin.ports).await?;
+    let proxy = peer.start(workers, origin.ports, scenario.load.is_tls()).await?;
+    if scenario.load == Load::TlsIdle {
+        let connector = tls::connector(false)?;
+        let open = async || tls::tunnel(&connector, proxy.address, origin.ports.echo).await;
+        return idle(&proxy, scenario.clients, open).await;
+    }
     if scenario.load == Load::Idle {
-        return idle(&proxy, origin.ports, scenario.clients).await;
+        let open = async || Connection::tunnel(proxy.address, origin.ports.echo).await;
+        return idle(&proxy, scenario.clients, open).await;
     }
     busy(&proxy, origin.ports, scenario, times.warm_up, async || {
         sleep(times.measure).await;
@@ -127,14 +137,14 @@ pub(crate) async fn busy(
     let cpu = (end.proxy.saturating_sub(start.proxy)).as_secs_f64();
     let own = end.own.saturating_sub(start.own).as_secs_f64();
     let machine = end.machine.saturating_sub(start.machine).as_secs_f64();
-    let is_bulk = matches!(scenario.load, Load::Download | Load::Upload);
-    let (cost_scale, rate_scale) = if is_bulk { (1e12, 1e-6) } else { (1e6, 1.0) };
+    let (cost_scale, rate_scale) = if scenario.load.is_bulk() { (1e12, 1e-6) } else { (1e6, 1.0) };
     Ok(Sample {
         cost: cpu * cost_scale / done as f64,
         rate: done as f64 * rate_scale / elapsed,
         done,
         failed: failed + stalled,
         reopened: tallies.iter().map(|tally| tally.reopened.get()).sum(),
+        not_resumed: tallies.iter().map(|tally| tally.not_resumed.get()).sum(),
         error,
         cores: cpu / elapsed,
         others: ((machine - cpu - own) / elapsed).max(0.0),
@@ -162,13 +172,17 @@ impl Reading {
 
 /// Memory with many tunnels open, over memory with none. Each has carried a message, and does so again
 /// at the end, to show that it was there all the time.
-async fn idle(proxy: &Running, origin: Ports, count: usize) -> io::Result<Sample> {
+async fn idle<Stream: AsyncRead + AsyncWrite + Unpin>(
+    proxy: &Running,
+    count: usize,
+    open: impl AsyncFn() -> io::Result<Connection<Stream>>,
+) -> io::Result<Sample> {
     // A few first, so that what is set up once is not counted.
-    let few = open_tunnels(proxy, origin, 8).await?;
+    let few = open_tunnels(&open, 8).await?;
     drop(few);
     sleep(Duration::from_millis(500)).await;
     let before = process::memory(proxy.pid())?;
-    let mut tunnels = open_tunnels(proxy, origin, count).await?;
+    let mut tunnels = open_tunnels(&open, count).await?;
     sleep(Duration::from_secs(2)).await;
     let after = process::memory(proxy.pid())?;
 
@@ -186,6 +200,7 @@ async fn idle(proxy: &Running, origin: Ports, count: usize) -> io::Result<Sample
         done: count as u64,
         failed,
         reopened: 0,
+        not_resumed: 0,
         error,
         cores: 0.0,
         others: 0.0,
@@ -193,10 +208,13 @@ async fn idle(proxy: &Running, origin: Ports, count: usize) -> io::Result<Sample
 }
 
 /// Opens tunnels one after another: a burst would measure what a burst needs.
-async fn open_tunnels(proxy: &Running, origin: Ports, count: usize) -> io::Result<Vec<Connection>> {
+async fn open_tunnels<Stream: AsyncRead + AsyncWrite + Unpin>(
+    open: &impl AsyncFn() -> io::Result<Connection<Stream>>,
+    count: usize,
+) -> io::Result<Vec<Connection<Stream>>> {
     let mut tunnels = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut tunnel = bounded(Connection::tunnel(proxy.address, origin.echo)).await?;
+        let mut tunnel = bounded(open()).await?;
         bounded(tunnel.echo(&[b'o'; 64])).await?;
         tunnels.push(tunnel);
     }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::load::probe;
 use crate::origin::Ports;
-use crate::{configs, process};
+use crate::{configs, process, tls};
 
 /// Squid needs a few seconds until its workers share a listener.
 const START: Duration = Duration::from_secs(20);
@@ -33,6 +33,9 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) program: PathBuf,
+    /// What speaks TLS for it, when it is another program: stunnel before tinyproxy, and Squid's build
+    /// with OpenSSL, since the usual one of Debian asks for no client certificates.
+    pub(crate) tls_program: Option<PathBuf>,
     /// What the program says of its version.
     pub(crate) version: String,
 }
@@ -63,7 +66,7 @@ impl Peer {
         // Envoy's says: version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
         let version = version.split_once("version: ").map_or(version, |(_, version)| version).trim();
         let version = version.split('/').nth(1).unwrap_or(version).to_owned();
-        Ok(Self { name: name.to_owned(), kind, program, version })
+        Ok(Self { name: name.to_owned(), kind, program, tls_program: None, version })
     }
 
     /// Starts the proxy on a free port and waits until it forwards and tunnels properly.
@@ -72,19 +75,24 @@ impl Peer {
     ///
     /// It cannot be started, ends, or does not answer properly within 20 seconds; with the end of what
     /// it wrote.
-    pub(crate) async fn start(&self, workers: usize, origin: Ports) -> io::Result<Running> {
+    pub(crate) async fn start(&self, workers: usize, origin: Ports, is_tls: bool) -> io::Result<Running> {
         let directory = tempfile::Builder::new().prefix("egret-bench-").tempdir()?;
         open_to_all(directory.path())?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut command = self.command(directory.path(), address, workers)?;
+        let mut command = if is_tls {
+            tls::write_certificates(directory.path())?;
+            self.tls_command(directory.path(), address, workers)?
+        } else {
+            self.command(directory.path(), address, workers)?
+        };
         let output = std::fs::File::create(directory.path().join("output"))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that it can be ended with its children.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn()?;
         let mut running = Running { address, child, directory, is_squid: self.kind == Kind::Squid };
-        running.wait_until_it_works(origin).await?;
+        running.wait_until_it_works(origin, is_tls).await?;
         Ok(running)
     }
 
@@ -123,6 +131,54 @@ impl Peer {
         }
         Ok(command)
     }
+
+    /// Whether it can be measured with TLS to the proxy.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        match self.kind {
+            Kind::Egret | Kind::Envoy => true,
+            Kind::Tinyproxy | Kind::Squid => self.tls_program.is_some(),
+            Kind::Bare => false,
+        }
+    }
+
+    /// The same as [`Self::command`], with mutual TLS; the certificates are in the directory.
+    fn tls_command(&self, directory: &Path, address: SocketAddr, workers: usize) -> io::Result<Command> {
+        let missing = || io::Error::other("this proxy has no TLS here");
+        let write = |name: &str, text: String| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).map(|()| path)
+        };
+        let mut command = Command::new(&self.program);
+        match self.kind {
+            Kind::Egret => {
+                let config = write("config.yaml", configs::egret_tls(address))?;
+                command.args(["proxy", "--admin", "off", "--config"]).arg(config).current_dir(directory);
+            }
+            Kind::Tinyproxy => {
+                let stunnel = self.tls_program.as_ref().ok_or_else(missing)?;
+                let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+                let inner = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                let tinyproxy_config = write("tinyproxy", configs::tinyproxy(inner))?;
+                let stunnel_config = write("stunnel", configs::stunnel(address, inner, directory))?;
+                // stunnel takes the shell's place, so that tinyproxy is its child and both are counted.
+                command = Command::new("/bin/sh");
+                command.args(["-c", "\"$1\" -d -c \"$2\" & exec \"$3\" \"$4\"", "sh"]);
+                command.arg(&self.program).arg(tinyproxy_config).arg(stunnel).arg(stunnel_config);
+            }
+            Kind::Squid => {
+                command = Command::new(self.tls_program.as_ref().ok_or_else(missing)?);
+                let config = write("config", configs::squid_tls(address, workers, directory))?;
+                command.args(["--foreground", "-n", &squid_name(address), "-f"]).arg(config);
+            }
+            Kind::Envoy => {
+                let config = write("config.yaml", configs::envoy_tls(address, directory))?;
+                command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "error"]);
+                command.arg("-c").arg(config);
+            }
+            Kind::Bare => return Err(missing()),
+        }
+        Ok(command)
+    }
 }
 
 fn squid_name(address: SocketAddr) -> String {
@@ -150,10 +206,10 @@ impl Running {
         self.child.id()
     }
 
-    async fn wait_until_it_works(&mut self, origin: Ports) -> io::Result<()> {
+    async fn wait_until_it_works(&mut self, origin: Ports, is_tls: bool) -> io::Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            let error = match probe(self.address, origin).await {
+            let error = match probe(self.address, origin, is_tls).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };

@@ -19,6 +19,29 @@ pub(crate) enum Load {
     Upload,
     /// Open tunnels in which nothing happens.
     Idle,
+    /// The same as [`Load::Connect`] over mutual TLS, with a handshake for each.
+    TlsConnect { resumed: bool },
+    /// The same as [`Load::Download`] in a tunnel over mutual TLS to the proxy.
+    TlsDownload,
+    /// The same as [`Load::Idle`] over mutual TLS to the proxy.
+    TlsIdle,
+}
+
+impl Load {
+    /// The clients speak TLS to the proxy.
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::TlsConnect { .. } | Self::TlsDownload | Self::TlsIdle)
+    }
+
+    /// Bytes are counted, not operations.
+    pub(crate) fn is_bulk(self) -> bool {
+        matches!(self, Self::Download | Self::Upload | Self::TlsDownload)
+    }
+
+    /// Memory is measured, not CPU.
+    pub(crate) fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::TlsIdle)
+    }
 }
 
 /// In what the cost is told.
@@ -86,9 +109,10 @@ impl Scenario {
             | Load::NewConnection
             | Load::Connect
             | Load::PingPong
-            | Load::Through { .. } => Unit::MicrosPerOp,
-            Load::Download | Load::Upload => Unit::MillisPerGb,
-            Load::Idle => Unit::KbPerTunnel,
+            | Load::Through { .. }
+            | Load::TlsConnect { .. } => Unit::MicrosPerOp,
+            Load::Download | Load::Upload | Load::TlsDownload => Unit::MillisPerGb,
+            Load::Idle | Load::TlsIdle => Unit::KbPerTunnel,
         }
     }
 }
@@ -189,6 +213,46 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         load: Load::Upload,
         clients: 16,
         goal: Goal::None,
+        standard: false,
+    },
+    Scenario {
+        name: "tls-full",
+        title: "mutual TLS, full handshake, CONNECT, echo",
+        load: Load::TlsConnect { resumed: false },
+        clients: 64,
+        goal: Goal::OfEnvoy(0.52),
+        standard: false,
+    },
+    Scenario {
+        name: "tls-resumed",
+        title: "mutual TLS, resumed, CONNECT, echo",
+        load: Load::TlsConnect { resumed: true },
+        clients: 64,
+        goal: Goal::OfEnvoy(0.5),
+        standard: false,
+    },
+    Scenario {
+        name: "tls-bulk-1",
+        title: "TLS tunnel bulk, one",
+        load: Load::TlsDownload,
+        clients: 1,
+        goal: Goal::OfEnvoy(0.9),
+        standard: false,
+    },
+    Scenario {
+        name: "tls-idle",
+        title: "idle TLS tunnels, 1000",
+        load: Load::TlsIdle,
+        clients: 1000,
+        goal: Goal::Absolute(20.0),
+        standard: false,
+    },
+    Scenario {
+        name: "tls-idle-10k",
+        title: "idle TLS tunnels, 10000",
+        load: Load::TlsIdle,
+        clients: 10000,
+        goal: Goal::Absolute(20.0),
         standard: false,
     },
 ];

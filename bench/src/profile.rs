@@ -26,11 +26,11 @@ pub(crate) async fn profile(
     time: Duration,
     data: &Path,
 ) -> io::Result<()> {
-    if scenario.load == Load::Idle {
+    if scenario.load.is_idle() {
         return Err(io::Error::other("nothing happens in idle tunnels"));
     }
     let origin = Origin::start()?;
-    let proxy = peer.start(workers, origin.ports).await?;
+    let proxy = peer.start(workers, origin.ports, scenario.load.is_tls()).await?;
     let warm_up = Duration::from_millis(500);
     let sample = busy(&proxy, origin.ports, scenario, warm_up, async || {
         // The clock and not the cycle counter, which most virtual machines lack.

@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn peer(name: &str, kind: Kind) -> Peer {
-        Peer { name: name.to_owned(), kind, program: name.into(), version: String::new() }
+        Peer { name: name.to_owned(), kind, program: name.into(), tls_program: None, version: String::new() }
     }
 
     #[test]

@@ -52,7 +52,10 @@ fn dash() -> String {
 
 /// A cost with its spread; `!` marks a cell some of whose runs failed.
 fn cost(cell: &Cell) -> String {
-    let Some(cost) = cell.cost else { return "failed".to_owned() };
+    let Some(cost) = cell.cost else {
+        // Without runs it has no part in this scenario.
+        return if cell.runs.is_empty() { dash() } else { "failed".to_owned() };
+    };
     let spread = cell.spread.map_or_else(String::new, |spread| format!(" ±{:.0}%", spread * 100.0));
     let mark = if cell.runs.iter().all(crate::measure::Sample::is_valid) { "" } else { "!" };
     format!("{}{spread}{mark}", figure(cost))
@@ -122,6 +125,12 @@ fn notes(report: &Report) -> String {
                 "{} with {}: the proxy closed {reopened} connections that the client would have kept",
                 row.name, cell.proxy
             );
+        }
+    }
+    for (row, cell) in cells() {
+        let full: u64 = cell.runs.iter().map(|run| run.not_resumed).sum();
+        if full > 0 {
+            let _ = writeln!(text, "{} with {}: {full} handshakes were not resumed", row.name, cell.proxy);
         }
     }
     let disturbed = cells().flat_map(|(_, cell)| &cell.runs).filter(|run| run.others > DISTURBED).count();
