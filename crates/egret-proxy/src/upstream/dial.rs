@@ -13,8 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use smallvec::SmallVec;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::DialError;
@@ -119,26 +120,36 @@ async fn race(
     None
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that connects, to addresses of a grant")]
+/// Connects with as few system calls as it takes: a connection that stands is not asked what went wrong.
 async fn attempt(address: SocketAddr, settings: &UpstreamSettings) -> io::Result<TcpStream> {
-    let (socket, source) = match address {
-        SocketAddr::V4(_) => (TcpSocket::new_v4()?, settings.source_v4),
-        SocketAddr::V6(_) => (TcpSocket::new_v6()?, settings.source_v6),
-    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.set_tcp_nodelay(true)?;
+    let source = if address.is_ipv4() { settings.source_v4 } else { settings.source_v6 };
     if let Some(source) = source {
         bind(&socket, source)?;
     }
-    let tcp = socket.connect(address).await?;
-    // A connection that the peer has reset already cannot be given the option; whoever uses it will see.
-    let _ = tcp.set_nodelay(true);
+    begin(&socket, address)?;
+    let tcp = TcpStream::from_std(socket.into())?;
+    // An attempt that failed leaves a socket that cannot be written to any more.
+    if tcp.ready(Interest::WRITABLE).await?.is_write_closed() {
+        return Err(tcp.take_error()?.unwrap_or_else(|| io::ErrorKind::NotConnected.into()));
+    }
     Ok(tcp)
 }
 
-fn bind(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
+#[expect(clippy::disallowed_methods, reason = "the one place that connects, to addresses of a grant")]
+fn begin(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn bind(socket: &Socket, source: IpAddr) -> io::Result<()> {
     // The port is then chosen by connect, which knows the destination: without this, a source address
     // has no more connections in all than it has ports. A kernel that does not know it does without.
     let _ = setsockopt(socket, IpBindAddressNoPort, &true);
-    socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
+    socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| {
         io::Error::new(error.kind(), format!("the source address {source} cannot be used: {error}"))
     })
 }
