@@ -135,6 +135,12 @@ impl Drop for Buffer {
     }
 }
 
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { end: bytes.len(), start: 0, bytes: bytes.into() }
+    }
+}
+
 /// Reads once, into a buffer that is taken for it where there is none. 0 bytes: the end.
 ///
 /// When nothing has arrived, an empty buffer is given back.

@@ -292,7 +292,11 @@ pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
         }
     };
     tokio::spawn(async move {
-        crate::inlet::serve(present.worker.clone(), stream, peer, listener).await;
+        // A box for each stage: what a request needs is many times what a tunnel needs.
+        let serving = Box::pin(crate::inlet::serve(present.worker.clone(), stream, peer, listener));
+        if let Some(tunnel) = serving.await {
+            tunnel.serve().await;
+        }
         drop(present);
     });
 }

@@ -21,7 +21,6 @@ use crate::refuse::Refusal;
 use crate::splice::{SpliceError, Spliced, Splicer};
 use crate::stream::Stream;
 use crate::upstream;
-use crate::upstream::pool::UpstreamConnection;
 
 /// How often a tunnel that only lives is looked at.
 const TICK: Duration = Duration::from_secs(30);
@@ -219,20 +218,25 @@ impl Watch {
     }
 }
 
-/// Relays until both directions are finished, or the tunnel is ended. `early` goes to the client
-/// first: `own` bytes of the proxy's, and what was read from the upstream already.
-pub async fn run(
-    client: &mut Client,
-    flow: &mut Flow,
-    mut upstream: Stream,
-    early: Option<Buffer>,
-    own: usize,
-) -> After {
+/// The upstream's side of a tunnel, ready to be relayed.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connection.
+    pub upstream: Stream,
+    /// What goes to the client first: bytes of the proxy's, and what the upstream has said already.
+    pub early: Option<Buffer>,
+    /// How many of those bytes are the proxy's and not counted.
+    pub own: usize,
+}
+
+/// Relays until both directions are finished, or the tunnel is ended.
+pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> After {
+    let Opened { upstream, early, own } = opened;
     flow.record.treatment = Treatment::Tunnel;
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();
     let mut up = Direction::new(client.input.take(), 0);
-    let mut down = Direction::new(early, own);
+    let mut down = Direction::new(early.take(), *own);
     let mut watch = Watch::new(&snapshot);
     client.deadline.set(watch.next());
     let control = client.control.clone();
@@ -245,14 +249,14 @@ pub async fn run(
             return Poll::Ready(Some(refusal));
         }
         if !up_done {
-            match up.poll(context, &mut client.stream, &mut upstream, down_done) {
+            match up.poll(context, &mut client.stream, upstream, down_done) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => up_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
             }
         }
         if !down_done {
-            match down.poll(context, &mut upstream, &mut client.stream, up_done) {
+            match down.poll(context, upstream, &mut client.stream, up_done) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => down_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),
@@ -267,7 +271,7 @@ pub async fn run(
         while client.deadline.poll(context).is_ready() {
             (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
             flow.count_bytes();
-            if let Some(refusal) = watch.look(flow, &client.stream, &upstream, up.bytes + down.bytes) {
+            if let Some(refusal) = watch.look(flow, &client.stream, upstream, up.bytes + down.bytes) {
                 return Poll::Ready(Some(refusal));
             }
             client.deadline.set(watch.next());
@@ -280,13 +284,8 @@ pub async fn run(
     let Some(refusal) = ended else { return After::Done };
     flow.failed(&refusal);
     // A reset on one side is a reset on the other: neither may take what it has for complete.
-    client::reset(&upstream);
+    client::reset(upstream);
     After::Reset
-}
-
-/// Relays after a 101, with what the upstream has said behind it.
-pub async fn after_upgrade(client: &mut Client, flow: &mut Flow, upstream: UpstreamConnection) -> After {
-    run(client, flow, upstream.stream, upstream.input, 0).await
 }
 
 fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refusal> {

@@ -4,14 +4,15 @@ use egret_core::destination::Destination;
 use egret_core::record::Treatment;
 use tokio::time::Instant;
 
-use crate::buffer::Buffer;
+use crate::buffer::{self, Buffer};
 use crate::client::Client;
+use crate::control::Registered;
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::forward::connect::failed;
 use crate::gate;
 use crate::refuse::Refusal;
-use crate::relay;
+use crate::relay::{self, Opened};
 use crate::stream::Stream;
 use crate::upstream;
 
@@ -23,7 +24,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 ///
 /// # Errors
 /// The refusal.
-pub async fn open(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
+async fn connect(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
     flow.destination = Some(destination.clone());
     flow.record.treatment = Treatment::Tunnel;
     let decision = gate::decide(flow, destination)?;
@@ -50,21 +51,52 @@ pub async fn open(flow: &mut Flow, destination: &Destination) -> Result<(Stream,
     Ok((tunnel.io, early))
 }
 
-/// Serves CONNECT on an HTTP/1 connection. What the client sent behind the head is its first bytes.
+/// Opens a tunnel to the destination. The client gets these bytes first, which say so in its protocol;
+/// they may depend on the connection.
+///
+/// # Errors
+/// The refusal.
+pub async fn open(
+    flow: &mut Flow,
+    destination: &Destination,
+    say: impl FnOnce(&Flow, &Stream) -> Vec<u8>,
+) -> Result<Opened, Refusal> {
+    let (upstream, early) = connect(flow, destination).await?;
+    flow.record.status = 200;
+    flow.first_byte();
+    let mut bytes = say(flow, &upstream);
+    let own = bytes.len();
+    bytes.extend_from_slice(buffer::filled(&early));
+    Ok(Opened { upstream, early: Some(Buffer::from(bytes)), own })
+}
+
+/// Opens a tunnel that an HTTP/1 client has asked for with CONNECT.
 ///
 /// # Errors
 /// A refusal to be sent.
-pub async fn serve_http1(
-    client: &mut Client,
-    flow: &mut Flow,
-    destination: &Destination,
-) -> Result<After, Refusal> {
-    let (upstream, early) = open(flow, destination).await?;
-    flow.record.status = 200;
-    flow.first_byte();
-    let mut opening = Buffer::from_bytes(ESTABLISHED);
-    if let Some(early) = early {
-        opening = Buffer::from_bytes(&[ESTABLISHED, early.filled()].concat());
+pub async fn open_http1(flow: &mut Flow, destination: &Destination) -> Result<Opened, Refusal> {
+    open(flow, destination, |_, _| ESTABLISHED.to_vec()).await
+}
+
+/// A tunnel on a client connection of its own, which it outlives the request on: what the request took
+/// is given back, and a tunnel may stand idle for days.
+pub struct Tunnel {
+    /// The upstream's side.
+    pub opened: Opened,
+    /// The flow.
+    pub flow: Flow,
+    /// The client. What it sent behind the request is the tunnel's.
+    pub client: Client,
+    /// The connection's place among those that hear signals.
+    pub registered: Registered,
+}
+
+impl Tunnel {
+    /// Relays to the end.
+    pub async fn serve(mut self: Box<Self>) {
+        let Self { client, flow, opened, .. } = &mut *self;
+        if relay::run(client, flow, opened).await == After::Reset {
+            client.reset();
+        }
     }
-    Ok(relay::run(client, flow, upstream, Some(opening), ESTABLISHED.len()).await)
 }

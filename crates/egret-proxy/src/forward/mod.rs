@@ -22,7 +22,7 @@ use crate::http1::target::{Scheme, Target};
 use crate::http1::{BodyLength, HeadLimits, ParseError, RequestHead, ResponseHead};
 use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
-use crate::relay;
+use crate::relay::Opened;
 use crate::upstream::pool::{PoolKey, UpstreamConnection};
 
 use connect::Way;
@@ -43,6 +43,15 @@ pub enum After {
     Done,
     /// It is reset: what was sent is not complete.
     Reset,
+}
+
+/// How a request ended, or what it has become.
+#[derive(Debug)]
+pub enum Served {
+    /// It was answered.
+    Answered(After),
+    /// A tunnel, to be relayed from here on.
+    Tunnel(Opened),
 }
 
 /// A request that passed the gate, and what is needed to send it.
@@ -69,7 +78,7 @@ struct Plan {
 ///
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
-pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<After, Refusal> {
+pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
     flow.record.treatment = Treatment::Forward;
     let planned = plan(client, flow, head).map(|plan| (write_request(client, flow, head, &plan), plan));
     // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
@@ -88,12 +97,13 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
             if let Some(upstream) = upstream.filter(|_| keep_upstream) {
                 keep(client, flow, plan.way.key, upstream);
             }
-            Ok(if keep_client { After::Keep } else { After::Close })
+            Ok(Served::Answered(if keep_client { After::Keep } else { After::Close }))
         }
         (Delivered::Switched, Some(upstream)) => {
-            Ok(Box::pin(relay::after_upgrade(client, flow, upstream)).await)
+            let UpstreamConnection { stream, input, .. } = upstream;
+            Ok(Served::Tunnel(Opened { upstream: stream, early: input, own: 0 }))
         }
-        (Delivered::Broken | Delivered::Switched, _) => Ok(After::Reset),
+        (Delivered::Broken | Delivered::Switched, _) => Ok(Served::Answered(After::Reset)),
     }
 }
 

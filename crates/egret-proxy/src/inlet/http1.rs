@@ -15,7 +15,7 @@ use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::exchange::HeadReader;
-use crate::forward::{self, After};
+use crate::forward::{self, After, Served};
 use crate::http1::fields::FieldName;
 use crate::http1::request::parse;
 use crate::http1::target::Target;
@@ -23,6 +23,7 @@ use crate::http1::{BodyLength, ParseError, Parsed, RequestHead};
 use crate::local;
 use crate::metrics::Limit;
 use crate::refuse::{Format, Refusal, Reply};
+use crate::relay::Opened;
 use crate::tunnel;
 
 /// The longest target and user agent that a record holds.
@@ -34,8 +35,8 @@ enum Next {
     End,
 }
 
-/// Serves requests until the connection ends.
-pub async fn serve(client: &mut Client, listener: SocketAddr) {
+/// Serves requests until the connection ends, or one of them becomes a tunnel.
+pub async fn serve(client: &mut Client, listener: SocketAddr) -> Option<(Flow, Opened)> {
     let mut after = After::Keep;
     let mut first = true;
     while after == After::Keep {
@@ -45,20 +46,24 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) {
             Next::Request(head) => head,
             Next::Wrong(refusal) => {
                 super::refuse_unread(client, refusal).await;
-                return;
+                return None;
             }
-            Next::End => return,
+            Next::End => return None,
         };
         first = false;
         let mut flow = Flow::begin(&client.worker, &client.identity, head.version);
         note(&mut flow, client, head);
-        after = serve_request(client, &mut flow, head, &listener).await;
+        after = match serve_request(client, &mut flow, head, &listener).await {
+            Served::Answered(after) => after,
+            Served::Tunnel(opened) => return Some((flow, opened)),
+        };
     }
     match after {
         After::Close => client.linger().await,
         After::Reset => client.reset(),
         After::Keep | After::Done => {}
     }
+    None
 }
 
 /// Waits for a request head.
@@ -137,7 +142,7 @@ pub(super) async fn serve_request(
     flow: &mut Flow,
     head: &mut RequestHead,
     listener: &SocketAddr,
-) -> After {
+) -> Served {
     let mut wish = Wish {
         format: Format::for_accept(head.value(FieldName::Accept, client.filled())),
         keep_alive: head.keep_alive,
@@ -151,30 +156,27 @@ pub(super) async fn serve_request(
         if matches!(head.target, Target::Authority { .. }) {
             wish.keep_alive &= !has_early_bytes(client).await;
         }
-        return refuse(client, flow, &refusal, &wish).await;
+        return Served::Answered(refuse(client, flow, &refusal, &wish).await);
     }
-    match &head.target {
+    let outcome = match &head.target {
         Target::Authority { destination } => {
             let destination = destination.clone();
             client.consume(head.length);
             client.spare.request_fields = std::mem::take(&mut head.fields);
-            match tunnel::serve_http1(client, flow, &destination).await {
-                Ok(after) => after,
+            match tunnel::open_http1(flow, &destination).await {
+                Ok(tunnel) => Ok(Served::Tunnel(tunnel)),
                 Err(refusal) => {
                     wish.keep_alive &= !has_early_bytes(client).await;
-                    refuse(client, flow, &refusal, &wish).await
+                    Err(refusal)
                 }
             }
         }
         Target::Absolute { .. } if head.max_forwards == Some(0) => {
             let answer = local::last_hop(client, head);
             client.consume(head.length);
-            answer_locally(client, flow, &answer, &wish).await
+            Ok(Served::Answered(answer_locally(client, flow, &answer, &wish).await))
         }
-        Target::Absolute { .. } => match forward::serve(client, flow, head).await {
-            Ok(after) => after,
-            Err(refusal) => refuse(client, flow, &refusal, &wish).await,
-        },
+        Target::Absolute { .. } => forward::serve(client, flow, head).await,
         Target::Origin | Target::Asterisk => {
             let input = client.filled();
             let path = String::from_utf8_lossy(&input[head.target_text.clone()]).into_owned();
@@ -186,10 +188,14 @@ pub(super) async fn serve_request(
             let outcome = local::answer(flow, head.method_text(input), &path, &authority);
             client.consume(head.length);
             match outcome {
-                Ok(answer) => answer_locally(client, flow, &answer, &wish).await,
-                Err(refusal) => refuse(client, flow, &refusal, &wish).await,
+                Ok(answer) => Ok(Served::Answered(answer_locally(client, flow, &answer, &wish).await)),
+                Err(refusal) => Err(refusal),
             }
         }
+    };
+    match outcome {
+        Ok(served) => served,
+        Err(refusal) => Served::Answered(refuse(client, flow, &refusal, &wish).await),
     }
 }
 

@@ -24,10 +24,17 @@ use crate::flow::Flow;
 use crate::listener::Listener;
 use crate::refuse::{Format, Refusal, Reply};
 use crate::stream::Stream;
+use crate::tunnel::Tunnel;
 use crate::worker::Worker;
 
-/// Serves a connection from its first byte to its end.
-pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listener: Arc<Listener>) {
+/// Serves a connection from its first byte to its end, or until it has become a tunnel and nothing else
+/// will come on it.
+pub async fn serve(
+    worker: Arc<Worker>,
+    stream: Stream,
+    peer: SocketAddr,
+    listener: Arc<Listener>,
+) -> Option<Box<Tunnel>> {
     let registered = worker.registry.register();
     let mut client = Client {
         stream,
@@ -43,12 +50,11 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
     let over_tls = listener.tls.is_some();
     let trusted = |network: &ipnet::IpNet| network.contains(&client.identity.ip());
     if listener.proxy_protocol.iter().any(trusted) && !introduce(&mut client, over_tls).await {
-        return;
+        return None;
     }
     if let Some(tls) = &listener.tls {
         // Boxed: what a handshake needs is given back when it is through.
-        let Some(secured) = Box::pin(tls::accept(client, tls)).await else { return };
-        client = secured;
+        client = Box::pin(tls::accept(client, tls)).await?;
     }
     let serves = listener.serves;
     let listener = listener.address;
@@ -57,31 +63,41 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: SocketAddr, listen
         Some(b"h2") => Ok(First::Http2),
         _ => begin(&mut client).await,
     };
-    match first {
-        Ok(First::Socks(version)) if !serves.socks => {
-            let detail = format!("SOCKS version {version} is not served by this listener");
-            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
+    let tunnel = match first {
+        Ok(First::Http1 | First::More) if serves.http => http1::serve(&mut client, listener).await,
+        Ok(First::Http2) if serves.http => {
+            Box::pin(http2::serve(client, listener)).await;
+            return None;
         }
-        Ok(First::Http1 | First::Http2 | First::More) if !serves.http => {
-            let detail = "this listener serves SOCKS alone (socks5://)";
-            refuse_unread(&mut client, &Refusal::new(Reason::UnknownProtocol, detail)).await;
-        }
-        Ok(First::Http2) => Box::pin(http2::serve(client, listener)).await,
-        Ok(First::Tls) if over_tls => {
-            let refusal = Refusal::new(Reason::UnknownProtocol, "a TLS handshake inside TLS");
+        Ok(First::Socks(version)) if serves.socks => Box::pin(socks::serve(&mut client, version)).await,
+        Ok(other) => {
+            let refusal = not_served(other, over_tls);
             refuse_unread(&mut client, &refusal).await;
+            None
         }
-        Ok(First::Tls) => {
-            refuse_unread(&mut client, &Refusal::new(Reason::TlsToPlainPort, "")).await;
+        Err(Some(refusal)) => {
+            refuse_unread(&mut client, &refusal).await;
+            None
         }
-        Ok(First::Socks(version)) => {
-            Box::pin(socks::serve(&mut client, version)).await;
+        Err(None) => None,
+    };
+    let (flow, opened) = tunnel?;
+    Some(Box::new(Tunnel { opened, flow, client, registered }))
+}
+
+/// Why a protocol is refused on a listener that does not serve it.
+fn not_served(protocol: First, over_tls: bool) -> Refusal {
+    match protocol {
+        First::Tls if over_tls => Refusal::new(Reason::UnknownProtocol, "a TLS handshake inside TLS"),
+        First::Tls => Refusal::new(Reason::TlsToPlainPort, ""),
+        First::Socks(version) => {
+            let detail = format!("SOCKS version {version} is not served by this listener");
+            Refusal::new(Reason::UnknownProtocol, detail)
         }
-        Ok(First::Http1 | First::More) => http1::serve(&mut client, listener).await,
-        Err(Some(refusal)) => refuse_unread(&mut client, &refusal).await,
-        Err(None) => {}
+        First::Http1 | First::Http2 | First::More => {
+            Refusal::new(Reason::UnknownProtocol, "this listener serves SOCKS alone (socks5://)")
+        }
     }
-    drop(registered);
 }
 
 /// Has the balancer say whose connection this is. False: it did not, and the connection is over.

@@ -140,7 +140,9 @@ async fn attempt(address: SocketAddr, settings: &UpstreamSettings) -> io::Result
 #[expect(clippy::disallowed_methods, reason = "the one place that connects, to addresses of a grant")]
 fn begin(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Err(error)
+        }
         _ => Ok(()),
     }
 }

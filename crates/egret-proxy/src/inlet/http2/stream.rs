@@ -21,12 +21,13 @@ use crate::client::{Client, Spare, head_limits};
 use crate::control::Registered;
 use crate::deadline::Deadline;
 use crate::flow::Flow;
-use crate::forward::After;
+use crate::forward::{After, Served};
 use crate::http1::request::parse;
 use crate::http1::{Fields, Parsed, RequestHead};
 use crate::inlet::http1::{self, Wish};
 use crate::metrics::Limit;
 use crate::refuse::{Format, Refusal};
+use crate::relay;
 use crate::stream::Stream;
 
 /// What the streams of a connection have from it.
@@ -119,7 +120,12 @@ async fn watched(
     listener: &SocketAddr,
     sender: &Sender,
 ) -> Option<After> {
-    let mut serving = pin!(http1::serve_request(client, flow, head, listener));
+    let mut serving = pin!(async {
+        match http1::serve_request(client, flow, head, listener).await {
+            Served::Answered(after) => after,
+            Served::Tunnel(mut opened) => relay::run(client, flow, &mut opened).await,
+        }
+    });
     poll_fn(|context| {
         let aborted = sender.poll_aborted(context).is_ready();
         match serving.as_mut().poll(context) {

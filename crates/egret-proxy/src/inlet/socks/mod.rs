@@ -14,33 +14,33 @@ use egret_core::record::{MethodName, Protocol};
 use tokio::time::Duration;
 use zeroize::Zeroizing;
 
-use crate::buffer::{self, Buffer};
+use crate::buffer;
 use crate::client::Client;
 use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::credentials::{self, Asked};
 use crate::flow::Flow;
-use crate::forward::After;
+use crate::forward::{After, Served};
 use crate::refuse::Refusal;
-use crate::relay;
+use crate::relay::Opened;
 use crate::tunnel;
 
 use reply::Version;
 use wire::{Command, Read, Request, SocksError};
 
-/// Serves a connection that began with this version number.
-pub async fn serve(client: &mut Client, version: u8) {
+/// Serves a connection that began with this version number, as far as it does not become a tunnel.
+pub async fn serve(client: &mut Client, version: u8) -> Option<(Flow, Opened)> {
     let (version, protocol) = match version {
         4 => (Version::Four, Protocol::Socks4),
         _ => (Version::Five, Protocol::Socks5),
     };
     let request = match negotiate(client, version).await {
         Ok(request) => request,
-        Err(Stop::Gone) => return,
+        Err(Stop::Gone) => return None,
         Err(Stop::Refused { refusal, said }) => {
             let flow = Flow::begin(&client.worker, &client.identity, protocol);
             let bytes = said.unwrap_or_else(|| version.refusal(refusal.reason));
             refuse(client, flow, &refusal, &bytes).await;
-            return;
+            return None;
         }
     };
     let mut flow = Flow::begin(&client.worker, &client.identity, protocol);
@@ -48,11 +48,11 @@ pub async fn serve(client: &mut Client, version: u8) {
     let outcome = match request.command {
         Command::Connect => {
             flow.record.method = MethodName::new("CONNECT");
-            connect(client, &mut flow, &request.destination, version).await
+            connect(&mut flow, &request.destination, version).await.map(Served::Tunnel)
         }
         Command::UdpAssociate => {
             flow.record.method = MethodName::new("UDP-ASSOCIATE");
-            udp::serve(client, &mut flow, &request.destination).await
+            udp::serve(client, &mut flow, &request.destination).await.map(Served::Answered)
         }
         Command::Bind => {
             flow.record.method = MethodName::new("BIND");
@@ -61,8 +61,9 @@ pub async fn serve(client: &mut Client, version: u8) {
         }
     };
     match outcome {
-        Ok(After::Reset) => client.reset(),
-        Ok(_) => {}
+        Ok(Served::Tunnel(opened)) => return Some((flow, opened)),
+        Ok(Served::Answered(After::Reset)) => client.reset(),
+        Ok(Served::Answered(_)) => {}
         Err(refusal) => {
             let bytes = match (request.command, refusal.reason) {
                 (Command::Bind, _) => version.unsupported(),
@@ -71,6 +72,7 @@ pub async fn serve(client: &mut Client, version: u8) {
             refuse(client, flow, &refusal, &bytes).await;
         }
     }
+    None
 }
 
 /// As it is recorded: `host:port`, IPv6 in brackets.
@@ -78,26 +80,16 @@ fn text(destination: &Destination) -> String {
     destination.to_string()
 }
 
-async fn connect(
-    client: &mut Client,
-    flow: &mut Flow,
-    destination: &Destination,
-    version: Version,
-) -> Result<After, Refusal> {
-    let (upstream, early) = tunnel::open(flow, destination).await?;
-    flow.record.status = 200;
-    flow.first_byte();
-    // Through a parent the address is the connection's to the parent, which says nothing to clients.
-    let bound = match flow.record.parent {
-        None => upstream.tcp_beneath().and_then(|tcp| tcp.local_addr().ok()),
-        Some(_) => None,
-    };
-    let mut opening = version.success(bound);
-    let own = opening.len();
-    if let Some(early) = early {
-        opening.extend_from_slice(early.filled());
-    }
-    Ok(relay::run(client, flow, upstream, Some(Buffer::from_bytes(&opening)), own).await)
+async fn connect(flow: &mut Flow, destination: &Destination, version: Version) -> Result<Opened, Refusal> {
+    tunnel::open(flow, destination, |flow, upstream| {
+        // Through a parent the address is the connection's to the parent, which says nothing to clients.
+        let bound = match flow.record.parent {
+            None => upstream.tcp_beneath().and_then(|tcp| tcp.local_addr().ok()),
+            Some(_) => None,
+        };
+        version.success(bound)
+    })
+    .await
 }
 
 /// Why a negotiation ended without a request.
