@@ -130,6 +130,11 @@ pub struct ClientTls {
     pub resumed: bool,
     /// The client's certificate, where it showed one.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// The listener that it was agreed with.
+    pub listener: SocketAddr,
+    /// Which of that listener's rules for clients it was judged by: a number that is another when they
+    /// have changed.
+    pub judged_by: u64,
 }
 
 /// The names of a client certificate that was verified.
@@ -137,6 +142,7 @@ pub struct ClientTls {
 pub struct ClientCertificate {
     names: Vec<CertificateName>,
     name: Arc<str>,
+    chain: Vec<Box<[u8]>>,
 }
 
 impl ClientCertificate {
@@ -146,7 +152,19 @@ impl ClientCertificate {
     pub fn new(mut names: Vec<CertificateName>) -> Self {
         names.sort_by_key(|name| name.kind);
         let name = names.first().map_or_else(|| "".into(), |first| first.value.clone());
-        Self { names, name }
+        Self { names, name, chain: Vec::new() }
+    }
+
+    /// The same, with the certificate itself and those that came with it (DER), to judge it again.
+    #[must_use]
+    pub fn with_chain(self, chain: Vec<Box<[u8]>>) -> Self {
+        Self { chain, ..self }
+    }
+
+    /// The certificate itself and those that came with it, in DER.
+    #[must_use]
+    pub fn chain(&self) -> &[Box<[u8]>] {
+        &self.chain
     }
 
     /// Its names: SAN entries, then the subject.

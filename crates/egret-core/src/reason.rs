@@ -132,7 +132,7 @@ reasons! {
     ClientCertificateNotYetValid = "client-certificate-not-yet-valid", 400, Client, "tls_certificate_error",
         "The client's certificate is not valid yet.",
         "Check the clocks of the proxy and of whoever made the certificate.";
-    ClientCertificateRevoked = "client-certificate-revoked", 400, Policy, "tls_certificate_error",
+    ClientCertificateRevoked = "client-certificate-revoked", 403, Policy, "tls_certificate_error",
         "The client's certificate was revoked: it stands in a list of `crl`.",
         "Get a new certificate.";
     ClientCertificatePurpose = "client-certificate-purpose", 400, Client, "tls_certificate_error",

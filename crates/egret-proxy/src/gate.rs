@@ -10,6 +10,7 @@ use egret_core::route::ParentGroup;
 use tokio::time::Instant;
 
 use crate::flow::Flow;
+use crate::inlet::tls;
 use crate::refuse::Refusal;
 
 /// What the gate said by name.
@@ -26,6 +27,8 @@ pub struct Decision {
 /// # Errors
 /// The refusal.
 pub fn decide(flow: &mut Flow, destination: &Destination) -> Result<Decision, Refusal> {
+    tls::still_admits(&flow.worker, &flow.identity)
+        .map_err(|failure| Refusal::new(failure.reason, failure.detail))?;
     let permit = flow.snapshot.gate.evaluate(&flow.identity, destination)?;
     let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
     flow.record.parent = parent.as_ref().map(|group| group.name.clone());

@@ -17,6 +17,7 @@ use crate::control::{CLOSE, RECHECK};
 use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::After;
+use crate::inlet::tls;
 use crate::refuse::Refusal;
 use crate::splice::{SpliceError, Spliced, Splicer};
 use crate::stream::Stream;
@@ -313,6 +314,9 @@ fn recheck(flow: &mut Flow) -> Option<Refusal> {
     flow.snapshot = snapshot;
     if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
         return Some(Refusal::new(Reason::PolicyChanged, detail));
+    }
+    if let Err(failure) = tls::still_admits(&flow.worker, &flow.identity) {
+        return Some(Refusal::new(Reason::PolicyChanged, failure.detail));
     }
     let denial = outcome.err()?;
     Some(Refusal { reason: Reason::PolicyChanged, ..denial.into() })

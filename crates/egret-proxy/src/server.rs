@@ -151,6 +151,11 @@ impl Server {
         Ok(())
     }
 
+    /// Has open tunnels pass the gate again: something else than the snapshot has changed.
+    pub fn recheck(&self) {
+        self.signal(RECHECK);
+    }
+
     /// The snapshot in force.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {

@@ -1,7 +1,7 @@
 //! What the tasks of one worker thread share, and what all workers share.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
+use egret_tls::server::ServerTls;
 
 use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub connections: Connections,
     /// UDP associations that are open.
     pub udp_associations: Arc<AtomicUsize>,
+    /// TLS of the listeners that speak it, by their addresses.
+    pub tls: Vec<(SocketAddr, Arc<ArcSwap<ServerTls>>)>,
     /// TLS handshakes with clients that are under way.
     pub handshakes: Arc<AtomicUsize>,
     /// Bounds what the diagnostic log says about handshakes that fail.

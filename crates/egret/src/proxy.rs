@@ -159,6 +159,7 @@ async fn serve(
     metrics.limit_client_names(snapshot.limits.client_names);
     metrics.config_loaded(snapshot.generation);
     let shared = Arc::new(Shared {
+        tls: bound.iter().filter_map(|bound| Some((bound.address, bound.tls.clone()?))).collect(),
         handshakes,
         handshake_log: Default::default(),
         upstream,

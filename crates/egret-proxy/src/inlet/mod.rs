@@ -54,7 +54,7 @@ pub async fn serve(
     }
     if let Some(tls) = &listener.tls {
         // Boxed: what a handshake needs is given back when it is through.
-        client = Box::pin(tls::accept(client, tls)).await?;
+        client = Box::pin(tls::accept(client, tls, listener.address)).await?;
     }
     let serves = listener.serves;
     let listener = listener.address;

@@ -2,6 +2,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -94,7 +95,11 @@ impl From<io::Error> for End {
 
 /// Shakes hands. Gives the client with the TLS stream in place of the plain one, and with its identity;
 /// `None` when that failed, which is then recorded and answered.
-pub(super) async fn accept(mut client: Client, tls: &ArcSwap<ServerTls>) -> Option<Client> {
+pub(super) async fn accept(
+    mut client: Client,
+    tls: &ArcSwap<ServerTls>,
+    listener: SocketAddr,
+) -> Option<Client> {
     let began = Instant::now();
     let limit = client.worker.snapshot.load().timeouts.client_tls;
     client.deadline.set(began + limit);
@@ -112,7 +117,7 @@ pub(super) async fn accept(mut client: Client, tls: &ArcSwap<ServerTls>) -> Opti
             return None;
         }
     };
-    let (client, outcome) = finish(client, accepted, &tls, began).await;
+    let (client, outcome) = finish(client, accepted, &tls, listener, began).await;
     drop(present);
     let mut client = client?;
     let failure = match outcome {
@@ -199,6 +204,7 @@ async fn finish(
     mut client: Client,
     accepted: Accepted,
     tls: &ServerTls,
+    listener: SocketAddr,
     began: Instant,
 ) -> (Option<Client>, Result<ClientTls, End>) {
     let input = client.input.take();
@@ -220,7 +226,7 @@ async fn finish(
     .await;
     let (stream, outcome) = match outcome {
         Ok(stream) => {
-            let session = tls.session(stream.get_ref().1).map_err(End::Failed);
+            let session = tls.session(stream.get_ref().1, listener).map_err(End::Failed);
             (Some(Stream::Tls(Box::new(stream.into()))), session)
         }
         Err((end, stream)) => (stream, Err(end)),
@@ -294,4 +300,15 @@ fn note(worker: &Worker, identity: &Identity, failure: &Failure) {
         let (client, reason, detail) = (identity.client, failure.reason.code(), &failure.detail);
         tracing::info!(%client, reason, detail, "a TLS handshake with a client failed");
     }
+}
+
+/// Whether the client would be let in today: its listener's rules for certificates may have changed since
+/// the handshake.
+///
+/// # Errors
+/// It would not.
+pub(crate) fn still_admits(worker: &Worker, identity: &Identity) -> Result<(), Failure> {
+    let Some(session) = &identity.tls else { return Ok(()) };
+    let listener = worker.shared.tls.iter().find(|(address, _)| *address == session.listener);
+    listener.map_or(Ok(()), |(_, tls)| tls.load().still_admits(session))
 }

@@ -14,11 +14,14 @@ mod resolver;
 mod tests;
 mod verifier;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use egret_core::identity::{ClientTls, TlsVersion};
+use egret_core::reason::Reason;
 use egret_core::settings::{CertificateFiles, ClientAuth, ListenerTls};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ProducesTickets};
@@ -94,6 +97,8 @@ pub struct ServerTls {
     for_chacha20: Arc<ServerConfig>,
     verifier: Option<Arc<ClientVerifier>>,
     judging: Judging,
+    /// Another number where `judging` is another.
+    judged_by: u64,
     identities: Vec<(Vec<CertificateDer<'static>>, Option<Vec<u8>>)>,
     /// The certificates, the default first.
     pub certificates: Vec<CertificateFacts>,
@@ -117,6 +122,7 @@ impl ServerTls {
         }
         let Loading { resolver, identities, certificates, warnings, .. } = loading;
         let before = before.filter(|before| before.judging == judging);
+        let judged_by = before.map_or_else(next_number, |before| before.judged_by);
         let unchanged = before.filter(|before| before.identities == identities);
         let (config, for_chacha20, verifier) = match unchanged {
             Some(before) => (before.config.clone(), before.for_chacha20.clone(), before.verifier.clone()),
@@ -131,7 +137,7 @@ impl ServerTls {
                 (Arc::new(config), Arc::new(for_chacha20), verifier)
             }
         };
-        Ok(Self { config, for_chacha20, verifier, judging, identities, certificates, warnings })
+        Ok(Self { config, for_chacha20, verifier, judging, judged_by, identities, certificates, warnings })
     }
 
     /// The configuration for a client that begins like this.
@@ -148,7 +154,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// The certificate of a resumed session is not good any more.
-    pub fn session(&self, connection: &ServerConnection) -> Result<ClientTls, Failure> {
+    pub fn session(&self, connection: &ServerConnection, listener: SocketAddr) -> Result<ClientTls, Failure> {
         let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
         let chain = connection.peer_certificates().unwrap_or_default();
         let certificate = match (chain.split_first(), &self.verifier) {
@@ -167,8 +173,39 @@ impl ServerTls {
             server_name: connection.server_name().map(Into::into),
             resumed,
             certificate,
+            listener,
+            judged_by: self.judged_by,
         })
     }
+
+    /// Whether the client of a session that stands would be let in today. Costs nothing while the rules
+    /// are those it was judged by.
+    ///
+    /// # Errors
+    /// It would not.
+    pub fn still_admits(&self, session: &ClientTls) -> Result<(), Failure> {
+        let Some(verifier) = self.verifier.as_ref().filter(|_| session.judged_by != self.judged_by) else {
+            return Ok(());
+        };
+        let chain = session.certificate.as_ref().map(|certificate| certificate.chain());
+        let chain: Vec<CertificateDer<'_>> =
+            chain.unwrap_or_default().iter().map(|der| CertificateDer::from(&**der)).collect();
+        match chain.split_first() {
+            Some((leaf, intermediates)) => {
+                verifier.judge_again(leaf, intermediates, UnixTime::now()).map(|_| ())
+            }
+            None if self.judging.settings.0 == ClientAuth::Required => {
+                let detail = "client certificates are required now".to_owned();
+                Err(Failure { reason: Reason::ClientCertificateMissing, detail })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The name of a cipher suite as IANA registers it; rustls marks those of TLS 1.3.

@@ -148,6 +148,8 @@ impl Setting {
     }
 }
 
+const LISTENER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
+
 const BOTH: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 const EACH: [&[&rustls::SupportedProtocolVersion]; 2] =
     [&[&rustls::version::TLS12], &[&rustls::version::TLS13]];
@@ -188,7 +190,7 @@ fn shake(tls: &ServerTls, client: &Arc<ClientConfig>, name: &str) -> Outcome {
     }
     let server = match refused {
         Some(refused) => Err(refused),
-        None => tls.session(&server),
+        None => tls.session(&server, LISTENER),
     };
     Outcome { server, alert }
 }
@@ -531,4 +533,24 @@ fn a_list_that_ends_ends_what_was_remembered_by_it() {
         |year| verifier.judge_again(&chain[0], &[], at(year)).map(|_| ()).map_err(|failure| failure.reason);
     assert_eq!(judge(2035), Ok(()));
     assert_eq!(judge(2045), Err(Reason::ClientCertificateInvalid));
+}
+
+#[test]
+fn a_session_that_stands_is_judged_by_new_rules() {
+    let mut setting = Setting::new(ClientAuth::Optional);
+    let tls = setting.load();
+    let identity = setting.ca.leaf(|params| params.serial_number = Some(SerialNumber::from(5)));
+    let named = shake(&tls, &setting.client(Some(&identity), BOTH), "localhost").server.unwrap();
+    let nobody = shake(&tls, &setting.client(None, BOTH), "localhost").server.unwrap();
+    assert_eq!((tls.still_admits(&named), tls.still_admits(&nobody)), (Ok(()), Ok(())));
+
+    setting.settings.client_auth = ClientAuth::Required;
+    let tls = setting.load_after(Some(&tls));
+    assert_eq!(tls.still_admits(&named), Ok(()));
+    assert_eq!(tls.still_admits(&nobody).unwrap_err().reason, Reason::ClientCertificateMissing);
+
+    let crl = setting.ca.crl(&[5], (2099, 1, 1));
+    setting.settings.crls = vec![setting.write("ca.crl", &crl)];
+    let tls = setting.load_after(Some(&tls));
+    assert_eq!(tls.still_admits(&named).unwrap_err().reason, Reason::ClientCertificateRevoked);
 }

@@ -108,7 +108,8 @@ impl ClientVerifier {
             return Ok(known);
         }
         self.inner.verify_client_cert(certificate, intermediates, now)?;
-        let names = Arc::new(names::of_client(certificate));
+        let whole = std::iter::once(certificate).chain(intermediates).map(|der| der.to_vec().into());
+        let names = Arc::new(names::of_client(certificate).with_chain(whole.collect()));
         if !self.allowed.is_empty() && !names.matches_any(&self.allowed) {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }

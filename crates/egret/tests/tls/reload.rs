@@ -151,10 +151,28 @@ fn a_revocation_takes_effect_for_sessions_of_before_too() {
     };
     assert_eq!(ask().unwrap(), (200, false));
     assert_eq!(ask().unwrap(), (200, true));
+    let held = ScriptedOrigin::start(vec![vec![Step::ReadToEnd]]);
+    let mut tunnel = clients.connect(egret.address()).unwrap();
+    let connect = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", held.address());
+    assert_eq!(tunnel.exchange(connect).unwrap().status(), 200);
+    let mut kept = clients.connect(egret.address()).unwrap();
+    assert_eq!(kept.exchange(get(origin.address(), "/echo")).unwrap().status(), 200);
     let _ = ca.crl("ca.crl", &[77], 2090);
     wait_until("the revocation", PATIENCE, || ask().is_err());
-    let record = egret.records_where(|record| !record.reason().is_empty()).remove(0);
+    let record = egret.records_where(|record| record.text("downstream") == "TLS").remove(0);
     assert_eq!(record.reason(), "client-certificate-revoked");
+
+    // Connections of before: an open tunnel ends, and another request on a kept one is refused.
+    let record = egret.record(|record| record.method() == "CONNECT");
+    assert_eq!(record.reason(), "policy-changed");
+    assert!(record.text("detail").contains("was revoked"), "{record:?}");
+    assert!(tunnel.echo(b"hi").is_err());
+    let answer = kept.exchange(get(origin.address(), "/echo")).unwrap();
+    assert!(
+        answer.status() == 403 && answer.text().contains("client-certificate-revoked"),
+        "{}",
+        answer.text()
+    );
 }
 
 #[test]
