@@ -17,6 +17,23 @@ pub struct Identity {
     pub tls: Option<Arc<ClientTls>>,
     /// The user, where credentials were asked for and proved to be good.
     pub user: Option<User>,
+    /// The workload that the client is, where that is known.
+    pub workload: Option<Arc<Workload>>,
+}
+
+/// A workload of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its service account.
+    pub service_account: Option<Arc<str>>,
+    /// Its pod.
+    pub pod: Option<Arc<str>>,
+    /// The pod's labels.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// The namespace's labels.
+    pub namespace_labels: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// A user, as proved by credentials.
@@ -26,6 +43,8 @@ pub struct User {
     pub name: Arc<str>,
     /// How it was proved.
     pub proof: Proof,
+    /// The groups that it is in.
+    pub groups: Arc<[Arc<str>]>,
 }
 
 /// How an identity was proven. Further kinds are added here (a Kubernetes service account's token).
@@ -61,7 +80,12 @@ impl Identity {
     /// An identity of which only the source address is known.
     #[must_use]
     pub fn from_address(client: SocketAddr) -> Self {
-        Self { client: SocketAddr::new(client.ip().to_canonical(), client.port()), tls: None, user: None }
+        Self {
+            client: SocketAddr::new(client.ip().to_canonical(), client.port()),
+            tls: None,
+            user: None,
+            workload: None,
+        }
     }
 
     /// The client's address, IPv4-mapped IPv6 reduced to IPv4.

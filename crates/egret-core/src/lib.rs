@@ -12,6 +12,7 @@ pub mod gate;
 pub mod htpasswd;
 pub mod identity;
 pub mod pattern;
+pub mod policy;
 pub mod reason;
 pub mod record;
 pub mod route;

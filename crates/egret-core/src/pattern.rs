@@ -8,9 +8,11 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::destination::{Host, HostError, parse_port};
 
+mod glob;
 pub(crate) mod index;
 mod no_proxy;
 
+pub use glob::{Glob, GlobError};
 pub use no_proxy::{EntryError, NoProxy, Scope, read_entry};
 
 /// Why a text is no pattern.

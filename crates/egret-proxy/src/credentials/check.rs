@@ -241,7 +241,7 @@ impl State {
 }
 
 fn good(name: Arc<str>, proof: Proof, left: Option<Duration>) -> Said {
-    Said::Good { user: User { name, proof }, left }
+    Said::Good { user: User { name, proof, groups: Arc::default() }, left }
 }
 
 fn too_many(metrics: &WorkerMetrics) -> Outcome {

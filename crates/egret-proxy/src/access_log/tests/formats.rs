@@ -94,7 +94,7 @@ fn common_and_combined_are_as_apache_writes_them() {
 #[test]
 fn every_format_names_the_user() {
     let user = |name: &str| FlowRecord {
-        user: Some(User { name: name.into(), proof: Proof::Htpasswd }),
+        user: Some(User { name: name.into(), proof: Proof::Htpasswd, groups: Arc::default() }),
         ..a_record()
     };
     let alice = user("alice");
@@ -173,7 +173,7 @@ prop_compose! {
         FlowRecord {
             id: FlowIds::new(number, 0, 1).next_id(),
             started, client, tls: tls.map(|(name, sni)| Arc::new(session(&name, sni.as_deref()))),
-            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap }),
+            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Arc::default() }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             rule: rule.map(Into::into), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
