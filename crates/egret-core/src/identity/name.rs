@@ -189,6 +189,18 @@ impl NamePattern {
         self.kind
     }
 
+    /// What every name that it is for begins with, and whether that is all of it.
+    #[must_use]
+    pub fn literal_prefix(&self) -> (String, bool) {
+        let literals = self.parts.iter().map_while(|part| match part {
+            Part::Literal(literal) => Some(*literal),
+            Part::WithinSegment | Part::Anything => None,
+        });
+        let prefix: String = literals.collect();
+        let is_whole = prefix.chars().count() == self.parts.len();
+        (prefix, is_whole)
+    }
+
     /// Whether it is for this name. Takes time in proportion to the product of both lengths at the most.
     #[must_use]
     pub fn matches(&self, name: &CertificateName) -> bool {

@@ -77,7 +77,7 @@ impl Glob {
             match stars {
                 0 => {
                     let end = rest.find('*').unwrap_or(rest.len());
-                    parts.push(Part::Literal(rest[..end].as_bytes().into()));
+                    parts.push(Part::Literal(rest.as_bytes()[..end].into()));
                     rest = &rest[end..];
                     continue;
                 }

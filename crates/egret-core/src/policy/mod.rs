@@ -4,13 +4,93 @@
 //! matches decides, or passes on ([`model::Action::Pass`]). Then those of the client's namespace: a rule that denies
 //! wins over every rule that allows. Then the default.
 
-pub mod ask;
-pub mod list;
+use std::sync::Arc;
+
+mod ask;
+mod bits;
+mod compiled;
+mod evaluate;
+mod explain;
+mod http;
+mod list;
 pub mod model;
 mod names;
 mod networks;
-pub mod selector;
+mod selector;
 pub mod when;
+mod who;
 
 pub use ask::{Ask, Headers, RequestFacts, RuleFacts, Seen, Verdict};
-pub use list::NameList;
+pub use explain::{Explanation, Step, StepOutcome};
+pub use list::{ListTooLong, NameList, NameListBuilder};
+pub use selector::{Operator, Requirement, Selector};
+
+use compiled::Compiled;
+use model::Policy;
+
+/// Policies, compiled. Immutable, and cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    policies: Vec<Policy>,
+    compiled: Compiled,
+    default_allow: bool,
+}
+
+impl Default for Policies {
+    /// No policy: everybody may go everywhere.
+    fn default() -> Self {
+        Self::compile(Vec::new(), true)
+    }
+}
+
+impl Policies {
+    /// Compiles policies, in any order.
+    #[must_use]
+    pub fn compile(mut policies: Vec<Policy>, default_allow: bool) -> Self {
+        compiled::sort(&mut policies);
+        let compiled = compiled::compile(&policies);
+        Self { inner: Arc::new(Inner { policies, compiled, default_allow }) }
+    }
+
+    /// Decides. Takes time for the policies that are for this client alone, and no memory.
+    #[must_use]
+    pub fn evaluate(&self, ask: &Ask<'_>) -> Verdict {
+        self.inner.compiled.evaluate(ask, self.inner.default_allow)
+    }
+
+    /// Explains the decision, rule by rule. Takes time for every rule.
+    #[must_use]
+    pub fn explain(&self, ask: &Ask<'_>) -> Explanation {
+        explain::explain(&self.inner.policies, ask, self.inner.default_allow, false)
+    }
+
+    /// Explains what would be decided if the policies that are only watched ([`model::Mode::Audit`]) were
+    /// enforced.
+    #[must_use]
+    pub fn explain_audit(&self, ask: &Ask<'_>) -> Explanation {
+        explain::explain(&self.inner.policies, ask, self.inner.default_allow, true)
+    }
+
+    /// The policies, in the order in which they are asked.
+    #[must_use]
+    pub fn policies(&self) -> &[Policy] {
+        &self.inner.policies
+    }
+
+    /// Whether a flow that no rule decides may go on.
+    #[must_use]
+    pub fn default_allow(&self) -> bool {
+        self.inner.default_allow
+    }
+
+    /// Whether nothing is asked: there is no policy.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.policies.is_empty()
+    }
+}

@@ -172,15 +172,16 @@ pub struct HttpMatch {
 }
 
 impl HttpMatch {
-    /// Whether it asks something of a request that cannot be seen in a tunnel.
+    /// Whether it asks anything of a request, which cannot be seen in a tunnel. A bound of the body does
+    /// so too: it could not be kept there.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.methods.is_empty()
-            && self.paths.is_empty()
-            && self.query.is_empty()
-            && self.headers.is_empty()
-            && self.content_types.is_empty()
-            && self.max_body_bytes.is_none()
+    pub fn asks(&self) -> bool {
+        !self.methods.is_empty()
+            || !self.paths.is_empty()
+            || !self.query.is_empty()
+            || !self.headers.is_empty()
+            || !self.content_types.is_empty()
+            || self.max_body_bytes.is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conditions.
 
-use super::ask::Ask;
+use super::Ask;
 
 /// A condition.
 #[derive(Clone, Debug)]
@@ -11,6 +11,12 @@ pub struct When {
 /// Why a condition could not be evaluated.
 #[derive(Clone, Debug)]
 pub struct WhenFault(pub String);
+
+impl std::fmt::Display for WhenFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl When {
     /// The condition as it was written.

@@ -9,6 +9,7 @@ mod gate_properties;
 mod host;
 mod no_proxy;
 mod pattern;
+mod policy;
 
 use proptest::prelude::ProptestConfig;
 
