@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use egret_core::authentication::Authentication;
+use egret_core::policy::model::Action;
 use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 
 use crate::compile::Compiled;
@@ -112,11 +113,13 @@ fn summary(compiled: &Compiled) -> String {
         (false, true) => "guard on but for loopback".to_owned(),
         (false, false) => "guard on".to_owned(),
     });
-    let default = if gate.default_allow { "allowed" } else { "refused" };
+    let default = if gate.policies.default_allow() { "allowed" } else { "refused" };
+    let rules = gate.policies.policies().iter().flat_map(|policy| &policy.rules);
+    let count = |action| rules.clone().filter(|rule| rule.action == action).count();
     parts.push(format!(
         "{} deny and {} allow rules, all else is {default}",
-        gate.deny.len(),
-        gate.allow.len()
+        count(Action::Deny),
+        count(Action::Allow)
     ));
     parts.extend(compiled.snapshot.authentication.as_ref().map(|settings| credentials(settings)));
     match compiled.snapshot.routes.groups.len() {

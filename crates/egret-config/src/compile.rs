@@ -4,13 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use egret_core::gate::{Gate, Guard, Rule};
-use egret_core::pattern::NoProxy;
+use egret_core::gate::{Gate, Guard};
+use egret_core::pattern::{HostPattern, NoProxy};
+use egret_core::policy::Policies;
+use egret_core::policy::model::{Action, Mode, Policy, Rule, Target, Tier, TlsDemand};
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
     AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Serves,
     Snapshot, UpstreamSettings,
 };
+
+use ipnet::IpNet;
 
 use crate::checks::{listening_on, parent_name, rule_name};
 use crate::config::Config;
@@ -19,6 +23,9 @@ use crate::problem::Problem;
 use crate::referenced;
 use crate::terms;
 use crate::values::{FilePath, NoProxyTerm, check_credentials};
+
+/// The name of the policy that `rules` is short for.
+const RULES: &str = "rules";
 
 /// Everything that a configuration says, in the words of those who act on it.
 #[derive(Clone, Debug)]
@@ -236,13 +243,11 @@ fn listener_tls(tls: &file::ListenerTls, base_dir: &Path) -> ListenerTls {
 }
 
 fn gate(file: &file::ConfigFile, listeners: &[SocketAddr]) -> Gate {
-    let compile = |list: &'static str, rules: &[file::Rule]| -> Vec<Rule> {
-        rules.iter().enumerate().map(|(index, rule)| compile_rule(rule, list, index)).collect()
-    };
     let default = file.rules.default.unwrap_or(match file.rules.allow {
         Some(_) => DefaultRule::Deny,
         None => DefaultRule::Allow,
     });
+    let policies: Vec<_> = rules_as_policy(&file.rules).into_iter().collect();
     Gate {
         guard: Guard {
             disabled: !file.guard.enabled,
@@ -250,18 +255,52 @@ fn gate(file: &file::ConfigFile, listeners: &[SocketAddr]) -> Gate {
             allow: file.guard.allow.iter().map(|network| network.0).collect(),
             ..Guard::default()
         },
-        deny: compile("deny", &file.rules.deny).into_iter().collect(),
-        allow: compile("allow", file.rules.allow.as_deref().unwrap_or_default()).into_iter().collect(),
-        default_allow: default == DefaultRule::Allow,
+        policies: Policies::compile(policies, default == DefaultRule::Allow),
     }
 }
 
-fn compile_rule(rule: &file::Rule, list: &str, index: usize) -> Rule {
+/// The lists of rules as the policy that they are short for; `None` when there is no rule.
+fn rules_as_policy(rules: &file::Rules) -> Option<Policy> {
+    let compile = |list: &'static str, action, rules: &[file::Rule]| -> Vec<Rule> {
+        let numbered = rules.iter().enumerate();
+        numbered.map(|(index, rule)| compile_rule(rule, action, rule_name(rule, list, index))).collect()
+    };
+    let mut all = compile("deny", Action::Deny, &rules.deny);
+    all.extend(compile("allow", Action::Allow, rules.allow.as_deref().unwrap_or_default()));
+    (!all.is_empty()).then(|| Policy {
+        name: RULES.into(),
+        tier: Tier::Cluster { priority: 0 },
+        mode: Mode::Enforce,
+        from: Vec::new(),
+        rules: all,
+    })
+}
+
+fn compile_rule(rule: &file::Rule, action: Action, name: String) -> Rule {
+    let hosts: Vec<_> = rule.hosts.iter().flatten().map(|host| host.pattern.clone()).collect();
+    let networks: Vec<_> = rule.cidrs.iter().flatten().map(|network| network.0).collect();
+    let ports: Vec<_> = rule.ports.iter().flatten().map(|ports| ports.0).collect();
+    let target = |hosts: Vec<HostPattern>, networks: Vec<IpNet>| Target {
+        hosts,
+        networks,
+        ports: ports.clone(),
+        lists: Vec::new(),
+    };
+    // Hosts and networks stand for each other here.
+    let to = match (hosts.is_empty(), networks.is_empty()) {
+        (false, false) => vec![target(hosts, Vec::new()), target(Vec::new(), networks)],
+        _ => vec![target(hosts, networks)],
+    };
     Rule {
-        name: rule_name(rule, list, index).into(),
-        hosts: rule.hosts.iter().flatten().map(|host| host.pattern.clone()).collect(),
-        networks: rule.cidrs.iter().flatten().map(|network| network.0).collect(),
-        ports: rule.ports.iter().flatten().map(|ports| ports.0).collect(),
+        name: name.into(),
+        action,
+        to,
+        http: None,
+        when: None,
+        tls: TlsDemand::default(),
+        rate_limit: None,
+        reason: None,
+        contact: None,
     }
 }
 

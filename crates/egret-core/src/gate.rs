@@ -11,14 +11,12 @@ use smallvec::SmallVec;
 
 use crate::address::address_of_well_known_name;
 use crate::destination::{Destination, Host};
-use crate::identity::Identity;
+use crate::policy::{Ask, Policies, RuleFacts, Verdict};
 use crate::reason::Reason;
 
 mod guard;
-mod rules;
 
 pub use guard::Guard;
-pub use rules::{Rule, Rules};
 
 /// A refusal by the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +24,9 @@ pub struct Denial {
     /// The reason code.
     pub reason: Reason,
     /// The rule that decided, where one did.
-    pub rule: Option<Arc<str>>,
+    pub by: Option<Arc<RuleFacts>>,
+    /// The rule that is only watched and would have refused it, where there is one.
+    pub audit: Option<Arc<RuleFacts>>,
     /// The particulars, for the person who is refused.
     pub detail: String,
 }
@@ -34,10 +34,15 @@ pub struct Denial {
 /// The decision by name: the flow may go on to have its destination resolved.
 #[derive(Clone, Debug)]
 pub struct Permit {
-    /// The allow rule that matched by name, if one did. `None`: the default, or a rule on networks
-    /// that only the address can tell.
-    rule: Option<Arc<str>>,
-    allowed_by_name: bool,
+    verdict: Verdict,
+}
+
+impl Permit {
+    /// What policy said by name. It may be a refusal that an address could yet lift.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
 }
 
 /// Permission to connect: the destination and the addresses that were checked. Nothing else can be
@@ -46,7 +51,30 @@ pub struct Permit {
 pub struct Grant {
     destination: Destination,
     addresses: SmallVec<[SocketAddr; 4]>,
-    rule: Option<Arc<str>>,
+    basis: Basis,
+}
+
+/// What policy allowed something by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The rule that allowed it; `None` for the default.
+    pub by: Option<Arc<RuleFacts>>,
+    /// The rule that is only watched and would have refused it.
+    pub audit: Option<Arc<RuleFacts>>,
+}
+
+impl Basis {
+    /// A rule that allowed or denied, and nothing that is only watched.
+    #[must_use]
+    pub fn of(facts: RuleFacts) -> Self {
+        Self { by: Some(Arc::new(facts)), audit: None }
+    }
+}
+
+impl From<&Verdict> for Basis {
+    fn from(verdict: &Verdict) -> Self {
+        Self { by: verdict.by.clone(), audit: verdict.audit.clone() }
+    }
 }
 
 impl Grant {
@@ -63,30 +91,20 @@ impl Grant {
         &self.addresses
     }
 
-    /// The rule that allowed it, where one did.
+    /// What allowed it.
     #[must_use]
-    pub fn rule(&self) -> Option<&Arc<str>> {
-        self.rule.as_ref()
+    pub fn basis(&self) -> &Basis {
+        &self.basis
     }
 }
 
-/// The compiled rules. Immutable; part of a snapshot.
-#[derive(Clone, Debug)]
+/// The guard and the policies. Immutable; part of a snapshot.
+#[derive(Clone, Debug, Default)]
 pub struct Gate {
     /// The built-in guard.
     pub guard: Guard,
-    /// Deny rules; they win over allow rules.
-    pub deny: Rules,
-    /// Allow rules.
-    pub allow: Rules,
-    /// What happens to a destination that no rule matches.
-    pub default_allow: bool,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self { guard: Guard::default(), deny: Rules::default(), allow: Rules::default(), default_allow: true }
-    }
+    /// The policies.
+    pub policies: Policies,
 }
 
 impl Gate {
@@ -94,51 +112,41 @@ impl Gate {
     ///
     /// # Errors
     /// The denial, when no address could change it.
-    pub fn evaluate(&self, identity: &Identity, destination: &Destination) -> Result<Permit, Denial> {
-        let _ = identity;
-        if let Some(rule) = self.deny.naming(destination) {
-            return Err(denied_by(rule, destination));
+    pub fn evaluate(&self, ask: &Ask<'_>) -> Result<Permit, Denial> {
+        let verdict = self.policies.evaluate(ask);
+        if !verdict.allowed && verdict.by.is_some() && !verdict.open_to_address {
+            return Err(denied(&verdict, ask.destination));
         }
-        let allowing = self.allow.naming(destination);
-        let permit = Permit {
-            rule: allowing.map(|rule| rule.name.clone()),
-            allowed_by_name: allowing.is_some() || self.default_allow,
-        };
-        if let Host::Address(address) = destination.host {
-            self.check_address(&permit, destination, address)?;
-        } else if !permit.allowed_by_name && !self.allow.want_addresses(destination.port) {
-            return Err(denied_by_default(destination));
+        if let Host::Address(address) = ask.destination.host {
+            self.check_guard(ask.destination, address)?;
         }
-        Ok(permit)
+        if !verdict.allowed && !verdict.open_to_address {
+            return Err(denied(&verdict, ask.destination));
+        }
+        Ok(Permit { verdict })
     }
 
     /// Decides on one address that the destination has (or that a kept connection leads to).
     ///
     /// # Errors
     /// The denial.
-    pub fn check_address(
-        &self,
-        permit: &Permit,
-        destination: &Destination,
-        address: IpAddr,
-    ) -> Result<Option<Arc<str>>, Denial> {
-        if let Some((reason, detail)) = self.guard.refusal(address, destination.port) {
-            let detail = match destination.host.name() {
-                Some(name) => format!("{name}: {detail}"),
-                None => detail,
-            };
-            return Err(Denial { reason, rule: None, detail });
+    pub fn check_address(&self, ask: &Ask<'_>, permit: &Permit, address: IpAddr) -> Result<Basis, Denial> {
+        self.check_guard(ask.destination, address)?;
+        let verdict = &permit.verdict;
+        if !verdict.address_matters {
+            return Ok(verdict.into());
         }
-        if let Some(rule) = self.deny.reaching(destination.port, address) {
-            return Err(denied_by(rule, destination));
-        }
-        if permit.allowed_by_name {
-            return Ok(permit.rule.clone());
-        }
-        match self.allow.holding(destination.port, address) {
-            Some(rule) => Ok(Some(rule.name.clone())),
-            None => Err(denied_by_default(destination)),
-        }
+        let verdict = self.policies.evaluate(&Ask { address: Some(address), ..*ask });
+        if verdict.allowed { Ok((&verdict).into()) } else { Err(denied(&verdict, ask.destination)) }
+    }
+
+    fn check_guard(&self, destination: &Destination, address: IpAddr) -> Result<(), Denial> {
+        let Some((reason, detail)) = self.guard.refusal(address, destination.port) else { return Ok(()) };
+        let detail = match destination.host.name() {
+            Some(name) => format!("{name}: {detail}"),
+            None => detail,
+        };
+        Err(Denial { reason, by: None, audit: None, detail })
     }
 
     /// Turns a permit into a grant for those of the resolved addresses that pass.
@@ -146,28 +154,24 @@ impl Gate {
     /// # Errors
     /// The denial of the first address, when none passes; [`Reason::DnsNotFound`] when there is none:
     /// a grant without addresses would mean that a parent may resolve the name.
-    pub fn grant(
-        &self,
-        permit: &Permit,
-        destination: &Destination,
-        resolved: &[IpAddr],
-    ) -> Result<Grant, Denial> {
+    pub fn grant(&self, ask: &Ask<'_>, permit: &Permit, resolved: &[IpAddr]) -> Result<Grant, Denial> {
+        let destination = ask.destination;
         let mut first_denial = None;
         let mut addresses = SmallVec::new();
-        let mut rule = None;
+        let mut basis = None;
         for address in resolved.iter().map(IpAddr::to_canonical) {
-            match self.check_address(permit, destination, address) {
+            match self.check_address(ask, permit, address) {
                 Ok(by) => {
-                    rule = rule.or(by);
+                    basis = basis.or(Some(by));
                     addresses.push(SocketAddr::new(address, destination.port));
                 }
                 Err(denial) => first_denial = first_denial.or(Some(denial)),
             }
         }
-        if addresses.is_empty() {
+        let Some(basis) = basis else {
             return Err(first_denial.unwrap_or_else(|| without_address(destination)));
-        }
-        Ok(Grant { destination: destination.clone(), addresses, rule })
+        };
+        Ok(Grant { destination: destination.clone(), addresses, basis })
     }
 
     /// A grant for a destination whose name a parent proxy resolves. Rules on networks cannot be
@@ -177,21 +181,22 @@ impl Gate {
     /// # Errors
     /// The denial, when only a rule on networks could have allowed the destination, and those of
     /// [`Gate::check_address`].
-    pub fn grant_unresolved(&self, permit: &Permit, destination: &Destination) -> Result<Grant, Denial> {
+    pub fn grant_unresolved(&self, ask: &Ask<'_>, permit: &Permit) -> Result<Grant, Denial> {
+        let destination = ask.destination;
         let known = match &destination.host {
             Host::Name(name) => {
-                if !permit.allowed_by_name {
-                    return Err(denied_by_default(destination));
+                if !permit.verdict.allowed {
+                    return Err(denied(&permit.verdict, destination));
                 }
                 address_of_well_known_name(name)
             }
             Host::Address(address) => Some(*address),
         };
-        let rule = match known {
-            Some(address) => self.check_address(permit, destination, address)?,
-            None => permit.rule.clone(),
+        let basis = match known {
+            Some(address) => self.check_address(ask, permit, address)?,
+            None => (&permit.verdict).into(),
         };
-        Ok(Grant { destination: destination.clone(), addresses: SmallVec::new(), rule })
+        Ok(Grant { destination: destination.clone(), addresses: SmallVec::new(), basis })
     }
 }
 
@@ -211,28 +216,38 @@ pub fn grant_parent(gate: &Gate, parent: &Destination, resolved: &[IpAddr]) -> R
             return Err(without_address(parent));
         }
         let detail = format!("{parent} is this proxy itself");
-        return Err(Denial { reason: Reason::LoopDetected, rule: None, detail });
+        return Err(Denial { reason: Reason::LoopDetected, by: None, audit: None, detail });
     }
-    Ok(Grant { destination: parent.clone(), addresses, rule: None })
+    Ok(Grant { destination: parent.clone(), addresses, basis: Basis::default() })
 }
 
 /// A grant for a service that the proxy itself needs (where keys for tokens are), to be reached through a
 /// parent that resolves the name. Such services are named by whoever runs the proxy.
 #[must_use]
 pub fn grant_service_by_parent(service: &Destination) -> Grant {
-    Grant { destination: service.clone(), addresses: SmallVec::new(), rule: None }
+    Grant { destination: service.clone(), addresses: SmallVec::new(), basis: Basis::default() }
 }
 
-fn denied_by(rule: &Rule, destination: &Destination) -> Denial {
-    let detail = format!("rule `{}` denies {destination}", rule.name);
-    Denial { reason: Reason::DeniedByRule, rule: Some(rule.name.clone()), detail }
-}
-
-fn denied_by_default(destination: &Destination) -> Denial {
-    Denial { reason: Reason::DeniedByDefault, rule: None, detail: format!("no rule allows {destination}") }
+fn denied(verdict: &Verdict, destination: &Destination) -> Denial {
+    let Verdict { by, audit, .. } = verdict;
+    let (reason, mut detail) = match by {
+        None => (Reason::DeniedByDefault, format!("no rule allows {destination}")),
+        Some(facts) => {
+            let detail = format!("rule `{}` of policy `{}` denies {destination}", facts.rule, facts.policy);
+            (Reason::DeniedByRule, detail)
+        }
+    };
+    if verdict.unseen {
+        detail.push_str(": it asks about requests, and those of a tunnel cannot be seen");
+    }
+    if let Some(said) = by.as_ref().and_then(|facts| facts.reason.as_ref()) {
+        detail.push_str(": ");
+        detail.push_str(said);
+    }
+    Denial { reason, by: by.clone(), audit: audit.clone(), detail }
 }
 
 fn without_address(destination: &Destination) -> Denial {
     let detail = format!("{} has no address", destination.host);
-    Denial { reason: Reason::DnsNotFound, rule: None, detail }
+    Denial { reason: Reason::DnsNotFound, by: None, audit: None, detail }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
+use crate::gate::Basis;
 use crate::identity::{ClientTls, User};
+use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
 /// The protocol on one side of a flow.
@@ -103,8 +105,8 @@ pub struct FlowRecord {
     pub reason: Option<Reason>,
     /// Particulars of the failure, for people.
     pub detail: Option<String>,
-    /// The rule that decided.
-    pub rule: Option<Arc<str>>,
+    /// The rule that decided, and the one that is only watched and would have refused.
+    pub basis: Basis,
     /// The parent group it went through, `None` for direct.
     pub parent: Option<Arc<str>>,
     /// The address dialled.
@@ -146,6 +148,12 @@ pub enum MethodName {
 }
 
 impl FlowRecord {
+    /// The rule that decided, where one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&RuleFacts> {
+        self.basis.by.as_deref()
+    }
+
     /// The name that stands for the client, where one was proven: its user's, else its certificate's.
     #[must_use]
     pub fn client_name(&self) -> Option<&Arc<str>> {

@@ -2,11 +2,14 @@
 
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use egret_core::destination::Destination;
-use egret_core::gate::{Gate, Rule};
+use egret_core::gate::Gate;
 use egret_core::identity::Identity;
 use egret_core::pattern::HostPattern;
+use egret_core::policy::model::{Action, Mode, Policy, Rule, Target, Tier, TlsDemand};
+use egret_core::policy::{Ask, Policies, Seen};
 use egret_core::settings::HttpSettings;
 use egret_proxy::forward::request::{Extra, write};
 use egret_proxy::http1::{Fields, HeadLimits, Parsed, RequestHead, request};
@@ -61,17 +64,39 @@ fn write_head(bencher: divan::Bencher<'_, '_>, (_, bytes): (&str, &[u8])) {
 fn gate(bencher: divan::Bencher<'_, '_>, rules: usize) {
     let rule = |i: usize| Rule {
         name: format!("rule-{i}").into(),
-        hosts: HostPattern::parse(&format!("host-{i}.example")).into_iter().collect(),
-        networks: Vec::new(),
-        ports: Vec::new(),
+        action: Action::Deny,
+        to: vec![Target {
+            hosts: HostPattern::parse(&format!("host-{i}.example")).into_iter().collect(),
+            ..Target::default()
+        }],
+        http: None,
+        when: None,
+        tls: TlsDemand::default(),
+        rate_limit: None,
+        reason: None,
+        contact: None,
     };
-    let gate = Gate { deny: (0..rules).map(rule).collect(), ..Gate::default() };
+    let policy = Policy {
+        name: "p".into(),
+        tier: Tier::Cluster { priority: 1 },
+        mode: Mode::Enforce,
+        from: Vec::new(),
+        rules: (0..rules).map(rule).collect(),
+    };
+    let gate = Gate { policies: Policies::compile(vec![policy], true), ..Gate::default() };
     let identity = Identity::from_address(SocketAddr::from(([127, 0, 0, 1], 50_000)));
     let destination = Destination::parse_authority("www.example.com:443").expect("a destination");
     let address = [192, 0, 2, 1].into();
     bencher.bench_local(move || {
-        let permit = gate.evaluate(black_box(&identity), black_box(&destination)).expect("allowed");
-        gate.check_address(&permit, &destination, black_box(address)).is_ok()
+        let ask = Ask {
+            identity: black_box(&identity),
+            destination: black_box(&destination),
+            address: None,
+            seen: Seen::Tunnel,
+            now: SystemTime::UNIX_EPOCH,
+        };
+        let permit = gate.evaluate(&ask).expect("allowed");
+        gate.check_address(&ask, &permit, black_box(address)).is_ok()
     });
 }
 

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use egret_core::flow_id::FlowIds;
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::{AccessLogFormat, AccessLogOutput, AccessLogSettings};
 use egret_proxy::access_log::{AccessLog, LineFormatter};
@@ -26,7 +29,7 @@ fn a_record() -> FlowRecord {
         status: 200,
         reason: None,
         detail: None,
-        rule: Some("allow registries".into()),
+        basis: Basis::of(RuleFacts::new("egress", "allow registries", Action::Allow)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),
         reused: true,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use egret_core::destination::Destination;
+use egret_core::gate::Basis;
 use egret_core::identity::Identity;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
@@ -49,7 +50,7 @@ impl Flow {
             status: 0,
             reason: None,
             detail: None,
-            rule: None,
+            basis: Basis::default(),
             parent: None,
             dialled: None,
             reused: false,
@@ -88,8 +89,8 @@ impl Flow {
         if !refusal.detail.is_empty() {
             self.record.detail = Some(refusal.detail.clone());
         }
-        if refusal.rule.is_some() {
-            self.record.rule.clone_from(&refusal.rule);
+        if refusal.basis.by.is_some() || refusal.basis.audit.is_some() {
+            self.record.basis.clone_from(&refusal.basis);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Passing the gate: evaluate, choose the way, resolve, grant. The rules are in `egret_core::gate`;
+//! Passing the gate: evaluate, choose the way, resolve, grant. The rules are in `egret_core::policy`;
 //! this is what needs to wait for a name.
 
 use std::net::IpAddr;
@@ -6,12 +6,17 @@ use std::sync::Arc;
 
 use egret_core::destination::{Destination, Host};
 use egret_core::gate::{Grant, Permit};
+use egret_core::policy::{Ask, RequestFacts, Seen};
 use egret_core::route::ParentGroup;
 use tokio::time::Instant;
 
 use crate::flow::Flow;
 use crate::inlet::tls;
 use crate::refuse::Refusal;
+
+mod request;
+
+pub use request::{HeadFields, KeptRequest, facts};
 
 /// What the gate said by name.
 #[derive(Debug)]
@@ -20,19 +25,45 @@ pub struct Decision {
     pub permit: Permit,
     /// The parents to go through; `None` for direct.
     pub parent: Option<Arc<ParentGroup>>,
+    /// The request, where it has to be asked about again when the address is known.
+    request: Option<Box<KeptRequest>>,
 }
 
-/// Decides by name and chooses the way.
+impl Decision {
+    /// The question that was asked.
+    #[must_use]
+    pub fn ask<'a>(&'a self, flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
+        let seen = self.request.as_ref().map_or(Seen::Tunnel, |request| Seen::Request(request.facts()));
+        Ask { seen, ..ask_about_tunnel(flow, destination) }
+    }
+}
+
+/// The question whether a tunnel may lead to a destination.
+#[must_use]
+pub fn ask_about_tunnel<'a>(flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
+    Ask::for_tunnel(&flow.identity, destination, flow.record.started)
+}
+
+/// Decides by name, and by the request where there is one, and chooses the way.
 ///
 /// # Errors
 /// The refusal.
-pub fn decide(flow: &mut Flow, destination: &Destination) -> Result<Decision, Refusal> {
+pub fn decide(
+    flow: &mut Flow,
+    destination: &Destination,
+    request: Option<RequestFacts<'_>>,
+) -> Result<Decision, Refusal> {
     tls::still_admits(&flow.worker, &flow.identity)
         .map_err(|failure| Refusal::new(failure.reason, failure.detail))?;
-    let permit = flow.snapshot.gate.evaluate(&flow.identity, destination)?;
+    let seen = request.map_or(Seen::Tunnel, Seen::Request);
+    let permit = flow.snapshot.gate.evaluate(&Ask { seen, ..ask_about_tunnel(flow, destination) })?;
     let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
     flow.record.parent = parent.as_ref().map(|group| group.name.clone());
-    Ok(Decision { permit, parent })
+    let request = match request {
+        Some(facts) if permit.verdict().address_matters => Some(Box::new(KeptRequest::new(&facts))),
+        _ => None,
+    };
+    Ok(Decision { permit, parent, request })
 }
 
 /// Resolves the destination where that is ours to do, and grants the addresses that pass.
@@ -45,15 +76,18 @@ pub async fn grant(
     decision: &Decision,
 ) -> Result<Grant, Refusal> {
     let by_parent = decision.parent.as_ref().is_some_and(|group| !group.resolve_locally);
-    let grant = match &destination.host {
-        Host::Address(address) => flow.snapshot.gate.grant(&decision.permit, destination, &[*address])?,
-        Host::Name(_) if by_parent => flow.snapshot.gate.grant_unresolved(&decision.permit, destination)?,
-        Host::Name(name) => {
-            let addresses = resolve(flow, name).await?;
-            flow.snapshot.gate.grant(&decision.permit, destination, &addresses)?
-        }
+    let resolved = match &destination.host {
+        Host::Name(name) if !by_parent => Some(resolve(flow, name).await?),
+        _ => None,
     };
-    flow.record.rule = grant.rule().cloned();
+    let gate = &flow.snapshot.gate;
+    let ask = decision.ask(flow, destination);
+    let grant = match (&destination.host, &resolved) {
+        (Host::Address(address), _) => gate.grant(&ask, &decision.permit, &[*address])?,
+        (Host::Name(_), Some(addresses)) => gate.grant(&ask, &decision.permit, addresses)?,
+        (Host::Name(_), None) => gate.grant_unresolved(&ask, &decision.permit)?,
+    };
+    flow.record.basis.clone_from(grant.basis());
     Ok(grant)
 }
 

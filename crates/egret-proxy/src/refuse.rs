@@ -1,10 +1,9 @@
 //! The one place that turns a refusal into what a client reads.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use egret_core::flow_id::FlowId;
-use egret_core::gate::Denial;
+use egret_core::gate::{Basis, Denial};
 use egret_core::reason::{Blame, Reason};
 
 /// A flow that is not served, and why.
@@ -15,7 +14,7 @@ pub struct Refusal {
     /// The particulars, for people; empty for none. Never holds a secret.
     pub detail: String,
     /// The rule that decided, where one did.
-    pub rule: Option<Arc<str>>,
+    pub basis: Basis,
     /// Header fields that belong to the reason: challenges, when to try again.
     pub fields: Vec<(&'static str, String)>,
 }
@@ -24,13 +23,14 @@ impl Refusal {
     /// A refusal with particulars.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), rule: None, fields: Vec::new() }
+        Self { reason, detail: detail.into(), basis: Basis::default(), fields: Vec::new() }
     }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason, detail: denial.detail, rule: denial.rule, fields: Vec::new() }
+        let Denial { reason, by, audit, detail } = denial;
+        Self { reason, detail, basis: Basis { by, audit }, fields: Vec::new() }
     }
 }
 
@@ -180,17 +180,22 @@ impl Refusal {
         if !reply.target.is_empty() {
             lines.push(("Asked for", reply.target.to_owned()));
         }
-        if let Some(rule) = &self.rule {
-            lines.push(("Rule", rule.to_string()));
+        if let Some(facts) = &self.basis.by {
+            lines.push(("Rule", format!("{} of policy {}", facts.rule, facts.policy)));
         }
         lines.push(("Where it lies", self.whose().to_owned()));
         lines.push(("What to try", facts.advice.to_owned()));
-        if let Some(contact) = reply.contact {
+        if let Some(contact) = self.contact(reply) {
             lines.push(("Whom to ask", contact.to_owned()));
         }
         lines.push(("Reason code", facts.code.to_owned()));
         lines.push(("Flow", reply.id.to_string()));
         lines
+    }
+
+    /// Whom to ask: whom the rule names, else whom the configuration names.
+    fn contact<'a>(&'a self, reply: &Reply<'a>) -> Option<&'a str> {
+        self.basis.by.as_ref().and_then(|facts| facts.contact.as_deref()).or(reply.contact)
     }
 
     fn text(&self, reply: &Reply<'_>) -> String {
@@ -230,15 +235,17 @@ impl Refusal {
         let mut out = String::from("{");
         let status = facts.status.to_string();
         let flow = reply.id.to_string();
-        let members: [(&str, Option<&str>); 10] = [
+        let by = self.basis.by.as_deref();
+        let members: [(&str, Option<&str>); 11] = [
             ("title", Some(facts.what)),
             ("code", Some(facts.code)),
             ("blame", Some(facts.blame.as_str())),
             ("detail", Some(self.detail.as_str()).filter(|detail| !detail.is_empty())),
-            ("rule", self.rule.as_deref()),
+            ("policy", by.map(|facts| &*facts.policy)),
+            ("rule", by.map(|facts| &*facts.rule)),
             ("target", Some(reply.target).filter(|target| !target.is_empty())),
             ("advice", Some(facts.advice)),
-            ("contact", reply.contact),
+            ("contact", self.contact(reply)),
             ("flow", Some(&flow)),
             ("proxy", Some(reply.proxy)),
         ];

@@ -17,6 +17,7 @@ use crate::control::{CLOSE, RECHECK};
 use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::After;
+use crate::gate;
 use crate::inlet::tls;
 use crate::refuse::Refusal;
 use crate::splice::{SpliceError, Spliced, Splicer};
@@ -304,13 +305,13 @@ fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refus
 fn recheck(flow: &mut Flow) -> Option<Refusal> {
     let snapshot = flow.worker.snapshot.load_full();
     let destination = flow.destination.clone()?;
-    let outcome =
-        snapshot.gate.evaluate(&flow.identity, &destination).and_then(|permit| match flow.record.dialled {
-            Some(address) if flow.record.parent.is_none() => {
-                snapshot.gate.check_address(&permit, &destination, address.ip()).map(|_| ())
-            }
-            _ => Ok(()),
-        });
+    let ask = gate::ask_about_tunnel(flow, &destination);
+    let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
+        Some(address) if flow.record.parent.is_none() => {
+            snapshot.gate.check_address(&ask, &permit, address.ip()).map(|_| ())
+        }
+        _ => snapshot.gate.grant_unresolved(&ask, &permit).map(|_| ()),
+    });
     flow.snapshot = snapshot;
     if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
         return Some(Refusal::new(Reason::PolicyChanged, detail));

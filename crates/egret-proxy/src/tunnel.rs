@@ -27,7 +27,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 async fn connect(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
     flow.destination = Some(destination.clone());
     flow.record.treatment = Treatment::Tunnel;
-    let decision = gate::decide(flow, destination)?;
+    let decision = gate::decide(flow, destination, None)?;
     let grant = gate::grant(flow, destination, &decision).await?;
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use egret_config::{Compiled, LoopbackRule, Overrides, check, load, render};
 use egret_core::destination::Destination;
 use egret_core::identity::{Identity, TlsVersion};
+use egret_core::policy::{Ask, Seen};
 use egret_core::settings::{
     AccessLogOutput, AddressFamily, ClientAuth, ForwardedHeader, ProcessSettings, Snapshot,
 };
@@ -34,7 +35,7 @@ fn the_defaults_are_the_cores() {
     assert_eq!(format!("{:?}", snapshot.upstream), format!("{:?}", default.upstream));
     assert_eq!(compiled.process.listeners, ProcessSettings::default().listeners);
     assert_eq!(compiled.process.workers, ProcessSettings::default().workers);
-    assert!(snapshot.gate.default_allow && !snapshot.gate.guard.disabled);
+    assert!(snapshot.gate.policies.default_allow() && !snapshot.gate.guard.disabled);
     assert!(snapshot.gate.guard.allow_loopback, "the default listener is on loopback");
     assert!(compiled.tracing.is_none());
     assert_eq!(compiled.admin, Some(([127, 0, 0, 1], 9090).into()));
@@ -102,7 +103,7 @@ fn an_allow_list_refuses_the_rest_even_when_it_is_empty() {
         ("rules: {deny: [{hosts: [a.example]}]}", true),
         ("rules: {default: deny}", false),
     ] {
-        assert_eq!(compiled(text).snapshot.gate.default_allow, default_allow, "{text}");
+        assert_eq!(compiled(text).snapshot.gate.policies.default_allow(), default_allow, "{text}");
     }
 }
 
@@ -110,11 +111,14 @@ fn an_allow_list_refuses_the_rest_even_when_it_is_empty() {
 fn rules_reach_the_gate_with_their_names() {
     let gate = compiled("rules:\n  deny: [{hosts: [\"**.ads.example\"]}, {name: mail, ports: [25, 465-587]}, {cidrs: [\"::ffff:10.0.0.0/104\"]}]\n").snapshot.gate;
     let denied_by = |authority: &str| {
-        let denial = gate.evaluate(
-            &Identity::from_address(([192, 0, 2, 1], 5).into()),
-            &Destination::parse_authority(authority).unwrap(),
-        );
-        denial.err().and_then(|denial| denial.rule).map(|rule| rule.to_string())
+        let denial = gate.evaluate(&Ask {
+            identity: &Identity::from_address(([192, 0, 2, 1], 5).into()),
+            destination: &Destination::parse_authority(authority).unwrap(),
+            address: None,
+            seen: Seen::Tunnel,
+            now: SystemTime::UNIX_EPOCH,
+        });
+        denial.err().and_then(|denial| denial.by).map(|facts| facts.rule.to_string())
     };
     assert_eq!(denied_by("x.ads.example:443").as_deref(), Some("deny[0]"));
     assert_eq!(denied_by("x.example:500").as_deref(), Some("mail"));

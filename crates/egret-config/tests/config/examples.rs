@@ -77,7 +77,9 @@ fn what_the_full_example_has_in_comments_is_valid() {
 #[test]
 fn the_small_examples_mean_what_they_say() {
     let allow_list = compiled("allow-list.yaml");
-    assert!(!allow_list.snapshot.gate.default_allow && !allow_list.snapshot.gate.allow.is_empty());
+    assert!(
+        !allow_list.snapshot.gate.policies.default_allow() && !allow_list.snapshot.gate.policies.is_empty()
+    );
     let corporate = compiled("corporate-parent.yaml");
     assert_eq!(corporate.snapshot.routes.groups.len(), 1);
     let container = compiled("container.yaml");

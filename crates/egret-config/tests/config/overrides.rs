@@ -2,6 +2,7 @@
 
 use egret_config::{Config, Overrides, Problem, check_bytes};
 use egret_core::destination::Destination;
+use egret_core::policy::model::Action;
 use egret_core::settings::{AccessLogOutput, ClientAuth};
 
 fn with(text: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
@@ -46,8 +47,10 @@ fn hosts_on_the_command_line_add_rules() {
     };
     let compiled =
         with("rules: {deny: [{ports: [25]}]}\n", &overrides).unwrap().compile(1, "".as_ref()).unwrap();
-    let gate = &compiled.snapshot.gate;
-    assert_eq!((gate.deny.len(), gate.allow.len(), gate.default_allow), (2, 1, false));
+    let policies = &compiled.snapshot.gate.policies;
+    let rules = &policies.policies()[0].rules;
+    let count = |action| rules.iter().filter(|rule| rule.action == action).count();
+    assert_eq!((count(Action::Deny), count(Action::Allow), policies.default_allow()), (2, 1, false));
 }
 
 #[test]

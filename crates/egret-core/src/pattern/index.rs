@@ -102,12 +102,6 @@ impl PatternIndex {
             }
         }
     }
-
-    /// Whether a network with an accepted number is there.
-    pub(crate) fn any_network(&self, accept: impl Fn(u32) -> bool) -> bool {
-        self.v4.iter().any(|(_, _, number)| accept(*number))
-            || self.v6.iter().any(|(_, _, number)| accept(*number))
-    }
 }
 
 fn first(numbers: &[u32], accept: &impl Fn(u32) -> bool) -> Option<u32> {

@@ -25,6 +25,14 @@ pub struct Ask<'a> {
     pub now: SystemTime,
 }
 
+impl<'a> Ask<'a> {
+    /// Whether a tunnel may lead there, asked before the address is known.
+    #[must_use]
+    pub fn for_tunnel(identity: &'a Identity, destination: &'a Destination, now: SystemTime) -> Self {
+        Self { identity, destination, address: None, seen: Seen::Tunnel, now }
+    }
+}
+
 /// How much of a flow can be seen.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
@@ -33,7 +41,7 @@ pub enum Seen<'a> {
     /// Nothing yet: it is a tunnel that can be looked into, and its requests will pass again.
     TunnelToOpen,
     /// The request.
-    Request(&'a RequestFacts<'a>),
+    Request(RequestFacts<'a>),
 }
 
 /// A request, as rules see it.
@@ -90,8 +98,26 @@ pub struct RuleFacts {
     pub contact: Option<Arc<str>>,
 }
 
+impl RuleFacts {
+    /// A rule that says just this.
+    #[must_use]
+    pub fn new(policy: impl Into<Arc<str>>, rule: impl Into<Arc<str>>, action: Action) -> Self {
+        Self {
+            policy: policy.into(),
+            rule: rule.into(),
+            action,
+            mode: Mode::Enforce,
+            tls: TlsDemand::default(),
+            rate_limit: None,
+            max_body_bytes: None,
+            reason: None,
+            contact: None,
+        }
+    }
+}
+
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Whether the flow may go on.
     pub allowed: bool,
@@ -99,8 +125,10 @@ pub struct Verdict {
     pub by: Option<Arc<RuleFacts>>,
     /// The rule of a policy in [`Mode::Audit`] that would have refused it.
     pub audit: Option<Arc<RuleFacts>>,
-    /// The address could change the answer: a rule that comes before asks for it.
+    /// It is a refusal, and the address could lift it: a rule that comes before asks for it.
     pub open_to_address: bool,
+    /// The address could change the answer: a rule that comes before asks for it, or it is known already.
+    pub address_matters: bool,
     /// The answer is for now: the tunnel has to be looked into, and its requests asked about again.
     pub look_inside: bool,
     /// The rule denies what it cannot see: it asks about requests, and this is a tunnel.

@@ -33,8 +33,10 @@ pub(super) struct Compiled {
     pub(super) enforced: Bits,
     pub(super) audited: Bits,
     pub(super) index: Index,
-    /// Targets of rules that do not deny and want to know the address.
+    /// Targets of rules that want to know the address.
     pub(super) wanting_address: Vec<u32>,
+    /// Some rule asks about requests.
+    pub(super) asks_requests: bool,
 }
 
 /// A rule.
@@ -238,6 +240,7 @@ impl Compiled {
         let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         let http = rule.http.as_ref().filter(|http| http.asks());
         let needs_request = http.is_some() || rule.when.as_ref().is_some_and(When::needs_request);
+        self.asks_requests |= needs_request;
         self.rules.push(CompiledRule {
             facts: Arc::new(facts(policy, rule)),
             unit,
@@ -258,7 +261,7 @@ impl Compiled {
             || target.hosts.iter().any(|host| matches!(host, HostPattern::Exact(Host::Address(_))))
             || target.lists.iter().any(|list| list.has_addresses())
             || rule.when.as_ref().is_some_and(When::needs_address);
-        if wants_address && rule.action != Action::Deny {
+        if wants_address {
             self.wanting_address.push(at);
         }
         let networks = (!target.networks.is_empty()).then(|| {

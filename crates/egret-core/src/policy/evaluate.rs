@@ -20,7 +20,8 @@ struct Outcome {
     by: Option<u32>,
     look_inside: bool,
     unseen: bool,
-    open_to_address: bool,
+    /// Where in the order of targets it was decided.
+    at: u32,
 }
 
 /// What a rule says to a question.
@@ -45,11 +46,14 @@ impl Compiled {
         } else {
             (pass.run(&units), None)
         };
+        let wants_address =
+            |denying| pass.address.is_none() && pass.wants_address(&units, outcome.at, denying);
         Verdict {
             allowed: outcome.allowed,
             by: outcome.by.map(|rule| self.facts(rule)),
             audit: audit.map(|rule| self.facts(rule)),
-            open_to_address: outcome.open_to_address,
+            open_to_address: !outcome.allowed && wants_address(false),
+            address_matters: wants_address(true),
             look_inside: outcome.look_inside,
             unseen: outcome.unseen,
         }
@@ -131,8 +135,7 @@ impl<'a> Pass<'a> {
             _ => (allowed, by, false),
         };
         let decided_at = decided.map_or(u32::MAX, |(at, _)| at);
-        let open_to_address = !allowed && self.address.is_none() && self.wants_address(units, decided_at);
-        Outcome { allowed, by, look_inside: look_inside || needs_look && allowed, unseen, open_to_address }
+        Outcome { allowed, by, look_inside: look_inside || needs_look && allowed, unseen, at: decided_at }
     }
 
     /// The first target from this one on that is in one of the units, may be about the destination, and
@@ -186,7 +189,7 @@ impl<'a> Pass<'a> {
             match self.ask.seen {
                 Seen::Request(request) => {
                     let asked = rule.http.as_ref();
-                    if asked.is_some_and(|asked| http::mismatch(asked, request, rule.readings()).is_some()) {
+                    if asked.is_some_and(|asked| http::mismatch(asked, &request, rule.readings()).is_some()) {
                         return Answer::No;
                     }
                 }
@@ -236,7 +239,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Whether a rule that comes before would have something to say if it knew the address.
-    fn wants_address(&self, units: &Bits, before: u32) -> bool {
+    /// With `denying`, be it one that denies.
+    fn wants_address(&self, units: &Bits, before: u32, denying: bool) -> bool {
         let port = self.ask.destination.port;
         let wanting = &self.compiled.wanting_address;
         let mut at = 0;
@@ -244,7 +248,9 @@ impl<'a> Pass<'a> {
             let target = &self.compiled.targets[*number as usize];
             let unit = self.rule(target).unit;
             if units.has(unit) {
-                if target.ports.is_empty() || target.ports.iter().any(|range| range.contains(port)) {
+                let is_on_port =
+                    target.ports.is_empty() || target.ports.iter().any(|range| range.contains(port));
+                if is_on_port && (denying || self.rule(target).facts.action != Action::Deny) {
                     return true;
                 }
                 at += 1;

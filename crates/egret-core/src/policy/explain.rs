@@ -236,7 +236,7 @@ fn outcome(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
         match ask.seen {
             Seen::Request(request) => {
                 let readings = if denies { Readings::Any } else { Readings::All };
-                if let Some(why) = asks.and_then(|asks| http::mismatch(asks, request, readings)) {
+                if let Some(why) = asks.and_then(|asks| http::mismatch(asks, &request, readings)) {
                     return no(why);
                 }
             }

@@ -88,6 +88,12 @@ impl Policies {
         self.inner.default_allow
     }
 
+    /// Whether any rule asks about requests. If none does, [`Seen::Tunnel`] stands for every flow.
+    #[must_use]
+    pub fn asks_requests(&self) -> bool {
+        self.inner.compiled.asks_requests
+    }
+
     /// Whether nothing is asked: there is no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,10 +1,15 @@
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use egret_core::destination::Destination;
-use egret_core::gate::{Denial, Gate, Grant, Guard, Rule, grant_parent};
+use egret_core::gate::{Denial, Gate, Grant, Guard, Permit, grant_parent};
 use egret_core::identity::Identity;
 use egret_core::pattern::{HostPattern, PortRange};
+use egret_core::policy::model::{Action, Rule, Target};
+use egret_core::policy::{Ask, Policies};
 use egret_core::reason::Reason;
+
+use crate::policy;
 
 pub(crate) fn to(authority: &str) -> Destination {
     Destination::parse_authority(authority).expect(authority)
@@ -22,42 +27,66 @@ pub(crate) fn somebody() -> Identity {
     Identity::from_address(SocketAddr::new(ip("192.0.2.7"), 40_000))
 }
 
-/// A rule from words: patterns of hosts, networks (with a slash) and ports (with a colon in front).
-fn rule(name: &str, words: &str) -> Rule {
-    let mut rule = Rule { name: name.into(), hosts: vec![], networks: vec![], ports: vec![] };
+/// A rule from words: patterns of hosts, networks (with a slash) and ports (with a colon in front). Hosts and
+/// networks stand for each other.
+fn rule(name: String, action: Action, words: &str) -> Rule {
+    let (mut hosts, mut networks, mut ports) = (vec![], vec![], vec![]);
     for word in words.split_whitespace() {
         if word.contains('/') {
-            rule.networks.push(word.parse().expect(word));
+            networks.push(word.parse().expect(word));
         } else if let Some(port) = word.strip_prefix(':') {
-            rule.ports.push(PortRange::parse(port).expect(word));
+            ports.push(PortRange::parse(port).expect(word));
         } else {
-            rule.hosts.push(HostPattern::parse(word).expect(word));
+            hosts.push(HostPattern::parse(word).expect(word));
         }
     }
-    rule
+    let mut to = vec![Target { networks, ports: ports.clone(), ..Target::default() }];
+    if to[0].networks.is_empty() || !hosts.is_empty() {
+        to.insert(0, Target { hosts, ports, ..Target::default() });
+    }
+    to.retain(|target| !target.hosts.is_empty() || !target.networks.is_empty());
+    if to.is_empty() {
+        to.push(Target {
+            ports: words.split_whitespace().map(|word| PortRange::parse(&word[1..]).expect(word)).collect(),
+            ..Target::default()
+        });
+    }
+    policy::rule_to(&name, action, to)
 }
 
 pub(crate) fn gate<S: AsRef<str>>(deny: &[S], allow: &[S], default_allow: bool) -> Gate {
-    let rules = |prefix: &str, list: &[S]| {
-        list.iter().enumerate().map(|(i, words)| rule(&format!("{prefix}-{i}"), words.as_ref())).collect()
+    let rules = |prefix: &str, action, list: &[S]| -> Vec<Rule> {
+        let numbered = list.iter().enumerate();
+        numbered.map(|(i, words)| rule(format!("{prefix}-{i}"), action, words.as_ref())).collect()
     };
-    Gate { guard: Guard::default(), deny: rules("deny", deny), allow: rules("allow", allow), default_allow }
+    let mut all = rules("deny", Action::Deny, deny);
+    all.extend(rules("allow", Action::Allow, allow));
+    let policies = Policies::compile(vec![policy::cluster("rules", 0, all)], default_allow);
+    Gate { guard: Guard::default(), policies }
+}
+
+pub(crate) fn ask<'a>(identity: &'a Identity, destination: &'a Destination) -> Ask<'a> {
+    Ask::for_tunnel(identity, destination, SystemTime::UNIX_EPOCH)
+}
+
+fn evaluate(gate: &Gate, destination: &Destination) -> Result<Permit, Denial> {
+    gate.evaluate(&ask(&somebody(), destination))
 }
 
 /// Both questions, as a direct flow asks them.
 fn decide(gate: &Gate, destination: &Destination, resolved: &[IpAddr]) -> Result<Grant, Denial> {
-    let permit = gate.evaluate(&somebody(), destination)?;
-    gate.grant(&permit, destination, resolved)
+    let permit = evaluate(gate, destination)?;
+    gate.grant(&ask(&somebody(), destination), &permit, resolved)
 }
 
 /// The outcome in short: "granted", "granted by RULE", or the reason's code with the rule.
 fn outcome(result: Result<Grant, Denial>) -> String {
     let (word, rule) = match &result {
-        Ok(grant) => ("granted", grant.rule()),
-        Err(denial) => (denial.reason.code(), denial.rule.as_ref()),
+        Ok(grant) => ("granted", grant.basis().by.as_ref()),
+        Err(denial) => (denial.reason.code(), denial.by.as_ref()),
     };
     match rule {
-        Some(rule) => format!("{word} by {rule}"),
+        Some(facts) => format!("{word} by {}", facts.rule),
         None => word.to_owned(),
     }
 }
@@ -124,10 +153,7 @@ fn rules_decide_in_their_order() {
 #[test]
 fn default_deny_resolves_only_where_a_network_could_allow() {
     let by_name = |allow: &[&str], destination| {
-        gate(&[], allow, false)
-            .evaluate(&somebody(), &to(destination))
-            .map(|_| ())
-            .map_err(|denial| denial.reason)
+        evaluate(&gate(&[], allow, false), &to(destination)).map(|_| ()).map_err(|denial| denial.reason)
     };
     assert_eq!(by_name(&[], "a.test:443"), Err(Reason::DeniedByDefault));
     assert_eq!(by_name(&["b.test"], "a.test:443"), Err(Reason::DeniedByDefault));
@@ -165,7 +191,7 @@ fn guard_sees_through_every_spelling() {
         "255.255.255.255",
         "[ff02::1]",
     ] {
-        let denial = gate.evaluate(&somebody(), &to(&format!("{host}:80"))).expect_err(host);
+        let denial = evaluate(&gate, &to(&format!("{host}:80"))).expect_err(host);
         assert_eq!(denial.reason, Reason::DeniedByGuard, "{host}");
     }
     for address in ["127.0.0.1", "::1", "169.254.169.254", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "0.0.0.0"] {
@@ -174,7 +200,7 @@ fn guard_sees_through_every_spelling() {
         assert!(denial.detail.starts_with("rebound.test: "), "{}", denial.detail);
     }
     for host in ["192.0.2.1", "10.0.0.1", "[2001:db8::1]", "[fd00::1]", "100.64.0.1"] {
-        assert!(gate.evaluate(&somebody(), &to(&format!("{host}:80"))).is_ok(), "{host}");
+        assert!(evaluate(&gate, &to(&format!("{host}:80"))).is_ok(), "{host}");
     }
 }
 
@@ -297,8 +323,8 @@ fn a_parent_may_resolve_what_is_allowed_by_name() {
     let unresolved = |gate: &Gate, destination: &str| {
         let destination = to(destination);
         outcome(
-            gate.evaluate(&somebody(), &destination)
-                .and_then(|permit| gate.grant_unresolved(&permit, &destination)),
+            evaluate(gate, &destination)
+                .and_then(|permit| gate.grant_unresolved(&ask(&somebody(), &destination), &permit)),
         )
     };
     let open = Gate::default();

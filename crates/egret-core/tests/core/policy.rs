@@ -51,10 +51,14 @@ fn target(words: &str) -> Target {
 }
 
 fn rule(name: &str, action: Action, to: &[&str]) -> Rule {
+    rule_to(name, action, to.iter().map(|words| target(words)).collect())
+}
+
+pub(crate) fn rule_to(name: &str, action: Action, to: Vec<Target>) -> Rule {
     Rule {
         name: name.into(),
         action,
-        to: to.iter().map(|words| target(words)).collect(),
+        to,
         http: None,
         when: None,
         tls: TlsDemand::default(),
@@ -64,7 +68,7 @@ fn rule(name: &str, action: Action, to: &[&str]) -> Rule {
     }
 }
 
-fn cluster(name: &str, priority: i32, rules: Vec<Rule>) -> Policy {
+pub(crate) fn cluster(name: &str, priority: i32, rules: Vec<Rule>) -> Policy {
     Policy { name: name.into(), tier: Tier::Cluster { priority }, mode: Mode::Enforce, from: vec![], rules }
 }
 
@@ -172,7 +176,7 @@ fn never_lets_a_tunnel_through_that_a_rule_on_requests_would_have_to_see() {
     let mut open = rule("open", Allow, &["a.test"]);
     let answers = |rules: Vec<Rule>| {
         let policies = Policies::compile(vec![cluster("p", 1, rules)], false);
-        [Seen::Tunnel, Seen::TunnelToOpen, Seen::Request(&post), Seen::Request(&get)]
+        [Seen::Tunnel, Seen::TunnelToOpen, Seen::Request(post), Seen::Request(get)]
             .map(|seen| answer(&policies, &client("", &[], ""), &to("a.test:443"), seen))
     };
     assert_eq!(
@@ -327,7 +331,7 @@ proptest! {
         let seen = match seen {
             0 => Seen::Tunnel,
             1 => Seen::TunnelToOpen,
-            _ => Seen::Request(&request),
+            _ => Seen::Request(request),
         };
         let ask = Ask {
             identity: &identity, destination: &destination, address, seen, now: SystemTime::UNIX_EPOCH,

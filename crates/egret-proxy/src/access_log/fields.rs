@@ -52,7 +52,14 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.word("blame", reason.blame().as_str());
     }
     optional(record.detail.as_deref(), |detail| out.text("detail", detail));
-    optional(record.rule.as_deref(), |rule| out.text("rule", rule));
+    if let Some(facts) = record.rule() {
+        out.text("policy", &facts.policy);
+        out.text("rule", &facts.rule);
+    }
+    if let Some(facts) = &record.basis.audit {
+        out.text("auditPolicy", &facts.policy);
+        out.text("auditRule", &facts.rule);
+    }
     match &record.parent {
         Some(parent) => out.joined("route", "parent:", parent),
         // What was never dialled took no route.

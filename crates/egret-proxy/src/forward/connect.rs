@@ -71,8 +71,9 @@ pub fn kept(
     // The connection was made for somebody: its address has to pass for this client as well.
     if decision.parent.is_none() {
         let gate = &flow.snapshot.gate;
-        match gate.check_address(&decision.permit, destination, connection.address.ip()) {
-            Ok(rule) => flow.record.rule = rule,
+        let ask = decision.ask(flow, destination);
+        match gate.check_address(&ask, &decision.permit, connection.address.ip()) {
+            Ok(basis) => flow.record.basis = basis,
             Err(_) => return None,
         }
     }

@@ -15,7 +15,7 @@ use egret_core::settings::Snapshot;
 use crate::body::{Pump, Sink};
 use crate::client::{Client, head_limits};
 use crate::flow::Flow;
-use crate::gate::{self, Decision};
+use crate::gate::{self, Decision, HeadFields};
 use crate::http1::fields::{FieldName, list};
 use crate::http1::response::Asked;
 use crate::http1::target::{Scheme, Target};
@@ -153,7 +153,7 @@ async fn run(
 
 fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Refusal> {
     let input = client.filled();
-    let Target::Absolute { scheme, destination, .. } = &head.target else {
+    let Target::Absolute { scheme, destination, path, .. } = &head.target else {
         return Err(Refusal::new(Reason::NotAProxyRequest, ""));
     };
     let method = &input[head.method.clone()];
@@ -167,7 +167,11 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
             "an upgrade request with a body is not forwarded",
         ));
     }
-    let decision = gate::decide(flow, destination)?;
+    let headers = HeadFields::new(head, input);
+    let asks = flow.snapshot.gate.policies.asks_requests();
+    let path_and_query = if asks { String::from_utf8_lossy(&input[path.clone()]) } else { "".into() };
+    let facts = asks.then(|| gate::facts(head, *scheme, &path_and_query, &headers));
+    let decision = gate::decide(flow, destination, facts)?;
     let way = connect::way(*scheme, destination, &decision);
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
     Ok(Plan {

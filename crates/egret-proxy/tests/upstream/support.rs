@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use egret_core::destination::Destination;
 use egret_core::gate::{Gate, Grant, Guard};
 use egret_core::identity::Identity;
+use egret_core::policy::Ask;
 use egret_core::settings::{DnsSettings, Snapshot};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,15 +28,17 @@ pub(crate) fn gate() -> Gate {
 pub(crate) fn grant(destination: &str, addresses: &[IpAddr]) -> Grant {
     let destination = Destination::parse_authority(destination).unwrap();
     let identity = Identity::from_address("127.0.0.1:1".parse().unwrap());
-    let permit = gate().evaluate(&identity, &destination).unwrap();
-    gate().grant(&permit, &destination, addresses).unwrap()
+    let ask = Ask::for_tunnel(&identity, &destination, SystemTime::UNIX_EPOCH);
+    let permit = gate().evaluate(&ask).unwrap();
+    gate().grant(&ask, &permit, addresses).unwrap()
 }
 
 pub(crate) fn grant_unresolved(destination: &str) -> Grant {
     let destination = Destination::parse_authority(destination).unwrap();
     let identity = Identity::from_address("127.0.0.1:1".parse().unwrap());
-    let permit = gate().evaluate(&identity, &destination).unwrap();
-    gate().grant_unresolved(&permit, &destination).unwrap()
+    let ask = Ask::for_tunnel(&identity, &destination, SystemTime::UNIX_EPOCH);
+    let permit = gate().evaluate(&ask).unwrap();
+    gate().grant_unresolved(&ask, &permit).unwrap()
 }
 
 /// A snapshot that asks nobody but the servers given.

@@ -197,7 +197,13 @@ fn own(record: &FlowRecord, out: &mut Vec<KeyValue>) {
         out.push(KeyValue::new("egret.reason", reason.code()));
         out.push(KeyValue::new("egret.blame", reason.blame().as_str()));
     }
-    for (key, value) in [("egret.rule", &record.rule), ("egret.parent", &record.parent)] {
+    let rule = record.rule();
+    let texts = [
+        ("egret.policy", rule.map(|facts| &facts.policy)),
+        ("egret.rule", rule.map(|facts| &facts.rule)),
+        ("egret.parent", record.parent.as_ref()),
+    ];
+    for (key, value) in texts {
         if let Some(value) = value {
             out.push(KeyValue::new(key, value.to_string()));
         }

@@ -17,6 +17,9 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 
 use egret_core::flow_id::FlowIds;
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::reason::Reason;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::DnsSettings;
@@ -104,7 +107,7 @@ fn a_record() -> FlowRecord {
         status: 200,
         reason: None,
         detail: None,
-        rule: Some("allow web".into()),
+        basis: Basis::of(RuleFacts::new("web", "allow web", Action::Allow)),
         parent: None,
         dialled: Some("203.0.113.5:8080".parse().unwrap()),
         reused: false,
@@ -188,6 +191,7 @@ fn a_flow_becomes_a_span_below_the_clients() {
         ("client.address", "192.0.2.7"),
         ("user_agent.original", "curl/8.5.0"),
         ("egret.flow", flow.as_str()),
+        ("egret.policy", "web"),
         ("egret.rule", "allow web"),
         ("egret.dns_ms", "1.5"),
     ];

@@ -3,9 +3,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use egret_core::flow_id::FlowIds;
+use egret_core::gate::Basis;
 use egret_core::identity::{
     CertificateName, ClientCertificate, ClientTls, NameKind, Proof, TlsVersion, User,
 };
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::reason::Reason;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::AccessLogFormat::{self, Combined, Common, Json, Logfmt, Squid};
@@ -30,7 +33,7 @@ fn a_refusal() -> FlowRecord {
         status: 403,
         reason: Some(Reason::DeniedByGuard),
         detail: Some("169.254.169.254 is a \"metadata\" address".into()),
-        rule: None,
+        basis: Basis::default(),
         dialled: None,
         upstream: None,
         bytes_up: 0,
@@ -71,16 +74,16 @@ fn garbage() -> FlowRecord {
 
 #[test]
 fn json_has_every_field() {
-    assert_snapshot!(line(Json, &a_record()), @r##"{"time":"2025-11-21T11:48:00.303Z","flow":"krvqkebz","client":"192.0.2.7:51234","method":"GET","target":"http://example.com/a?b=c","treatment":"forward","status":200,"rule":"allow web","route":"direct","dialled":"203.0.113.5:80","reused":false,"bytesUp":12,"bytesDown":3456,"dnsMs":1.500,"connectMs":20.250,"firstByteMs":45.000,"totalMs":180.042,"userAgent":"curl/8.5.0","downstream":"HTTP/1.1","upstream":"HTTP/1.1"}"##);
+    assert_snapshot!(line(Json, &a_record()), @r##"{"time":"2025-11-21T11:48:00.303Z","flow":"krvqkebz","client":"192.0.2.7:51234","method":"GET","target":"http://example.com/a?b=c","treatment":"forward","status":200,"policy":"web","rule":"allow web","route":"direct","dialled":"203.0.113.5:80","reused":false,"bytesUp":12,"bytesDown":3456,"dnsMs":1.500,"connectMs":20.250,"firstByteMs":45.000,"totalMs":180.042,"userAgent":"curl/8.5.0","downstream":"HTTP/1.1","upstream":"HTTP/1.1"}"##);
     assert_snapshot!(line(Json, &a_refusal()), @r##"{"time":"2025-11-21T11:48:00.123Z","flow":"krvqkebz","client":"192.0.2.7:51234","method":"CONNECT","target":"169.254.169.254:80","treatment":"tunnel","status":403,"reason":"denied-by-guard","blame":"policy","detail":"169.254.169.254 is a \"metadata\" address","reused":false,"bytesUp":0,"bytesDown":0,"totalMs":0.085,"downstream":"HTTP/1.1"}"##);
-    assert_snapshot!(line(Json, &FlowRecord { interim: true, ..a_tunnel() }), @r##"{"time":"2025-11-21T11:48:00.303Z","flow":"krvqkebz","client":"[2001:db8::1]:9","method":"CONNECT","target":"example.com:443","treatment":"tunnel","status":200,"rule":"allow web","route":"parent:corporate","dialled":"[2001:db8::2]:3128","reused":false,"bytesUp":12,"bytesDown":3456,"dnsMs":1.500,"connectMs":20.250,"firstByteMs":45.000,"totalMs":180.042,"userAgent":"curl/8.5.0","downstream":"HTTP/1.1","upstream":"HTTP/1.1","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","traceId":"4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b","spanId":"abababababababab","interim":true}"##);
+    assert_snapshot!(line(Json, &FlowRecord { interim: true, ..a_tunnel() }), @r##"{"time":"2025-11-21T11:48:00.303Z","flow":"krvqkebz","client":"[2001:db8::1]:9","method":"CONNECT","target":"example.com:443","treatment":"tunnel","status":200,"policy":"web","rule":"allow web","route":"parent:corporate","dialled":"[2001:db8::2]:3128","reused":false,"bytesUp":12,"bytesDown":3456,"dnsMs":1.500,"connectMs":20.250,"firstByteMs":45.000,"totalMs":180.042,"userAgent":"curl/8.5.0","downstream":"HTTP/1.1","upstream":"HTTP/1.1","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","traceId":"4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b","spanId":"abababababababab","interim":true}"##);
 }
 
 #[test]
 fn logfmt_quotes_only_what_needs_it() {
-    assert_snapshot!(line(Logfmt, &a_record()), @r##"time=2025-11-21T11:48:00.303Z flow=krvqkebz client=192.0.2.7:51234 method=GET target="http://example.com/a?b=c" treatment=forward status=200 rule="allow web" route=direct dialled=203.0.113.5:80 reused=false bytesUp=12 bytesDown=3456 dnsMs=1.500 connectMs=20.250 firstByteMs=45.000 totalMs=180.042 userAgent=curl/8.5.0 downstream=HTTP/1.1 upstream=HTTP/1.1"##);
+    assert_snapshot!(line(Logfmt, &a_record()), @r##"time=2025-11-21T11:48:00.303Z flow=krvqkebz client=192.0.2.7:51234 method=GET target="http://example.com/a?b=c" treatment=forward status=200 policy=web rule="allow web" route=direct dialled=203.0.113.5:80 reused=false bytesUp=12 bytesDown=3456 dnsMs=1.500 connectMs=20.250 firstByteMs=45.000 totalMs=180.042 userAgent=curl/8.5.0 downstream=HTTP/1.1 upstream=HTTP/1.1"##);
     assert_snapshot!(line(Logfmt, &garbage()), @r##"time=2025-11-21T11:48:00.123Z flow=krvqkebz client=192.0.2.7:51234 method="" target="" treatment=local status=400 reason=malformed-request blame=client detail="169.254.169.254 is a \"metadata\" address" reused=false bytesUp=0 bytesDown=0 totalMs=0.085 downstream=HTTP/1.1"##);
-    assert_snapshot!(line(Logfmt, &FlowRecord { interim: true, ..a_tunnel() }), @r##"time=2025-11-21T11:48:00.303Z flow=krvqkebz client=[2001:db8::1]:9 method=CONNECT target=example.com:443 treatment=tunnel status=200 rule="allow web" route=parent:corporate dialled=[2001:db8::2]:3128 reused=false bytesUp=12 bytesDown=3456 dnsMs=1.500 connectMs=20.250 firstByteMs=45.000 totalMs=180.042 userAgent=curl/8.5.0 downstream=HTTP/1.1 upstream=HTTP/1.1 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 traceId=4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b spanId=abababababababab interim=true"##);
+    assert_snapshot!(line(Logfmt, &FlowRecord { interim: true, ..a_tunnel() }), @r##"time=2025-11-21T11:48:00.303Z flow=krvqkebz client=[2001:db8::1]:9 method=CONNECT target=example.com:443 treatment=tunnel status=200 policy=web rule="allow web" route=parent:corporate dialled=[2001:db8::2]:3128 reused=false bytesUp=12 bytesDown=3456 dnsMs=1.500 connectMs=20.250 firstByteMs=45.000 totalMs=180.042 userAgent=curl/8.5.0 downstream=HTTP/1.1 upstream=HTTP/1.1 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 traceId=4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b spanId=abababababababab interim=true"##);
 }
 
 #[test]
@@ -175,7 +178,7 @@ prop_compose! {
             started, client, tls: tls.map(|(name, sni)| Arc::new(session(&name, sni.as_deref()))),
             user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Arc::default() }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
-            rule: rule.map(Into::into), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
+            basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
         }
     }
@@ -245,7 +248,7 @@ proptest! {
         prop_assert_eq!(text("target"), Some(record.target.as_str()));
         prop_assert_eq!(text("reason"), record.reason.map(Reason::code));
         prop_assert_eq!(text("detail"), record.detail.as_deref());
-        prop_assert_eq!(text("rule"), record.rule.as_deref());
+        prop_assert_eq!(text("rule"), record.rule().map(|facts| &*facts.rule));
         prop_assert_eq!(text("userAgent"), record.user_agent.as_deref());
         prop_assert_eq!(text("traceparent"), record.traceparent.as_deref());
         prop_assert_eq!(value["status"].as_u64(), Some(u64::from(record.status)));

@@ -6,6 +6,9 @@ mod writing;
 use std::time::{Duration, UNIX_EPOCH};
 
 use egret_core::flow_id::FlowIds;
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 
 /// A request that went well.
@@ -22,7 +25,7 @@ pub(super) fn a_record() -> FlowRecord {
         status: 200,
         reason: None,
         detail: None,
-        rule: Some("allow web".into()),
+        basis: Basis::of(RuleFacts::new("web", "allow web", Action::Allow)),
         parent: None,
         dialled: Some("203.0.113.5:80".parse().unwrap()),
         reused: false,

@@ -275,7 +275,7 @@ impl Association {
     }
 
     async fn admit(&mut self, flow: &mut Flow, destination: &Destination) -> Result<SocketAddr, Refusal> {
-        let decision = gate::decide(flow, destination)?;
+        let decision = gate::decide(flow, destination, None)?;
         if decision.parent.is_some() {
             return Err(Refusal::new(Reason::ParentWithoutUdp, ""));
         }
