@@ -1,3 +1,7 @@
+//! Policies: tables, and the compiled form against the reader.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
