@@ -13,6 +13,7 @@ pub mod explain;
 pub mod files;
 pub mod hello;
 pub mod inspect;
+pub mod interception;
 mod printable;
 pub mod roots;
 pub mod server;
