@@ -207,19 +207,22 @@ fn warnings(infos: &[CertificateInfo], now: Timestamp) -> Vec<String> {
         let left = info.not_after.duration_since(now).as_hours() / 24;
         if left < CA_RENEW_DAYS {
             warnings.push(format!(
-                "the CA {} ends at {}, in {left} days; change it before (`egret ca rotate`), or clients refuse everything that is intercepted",
+                "the CA {} ends at {}, in {left} days; change it before (`egret ca rotate`, if Egret made it), or clients refuse everything that is intercepted",
                 info.subject, info.not_after
             ));
         }
         if let Some(constraints) = &info.name_constraints {
-            let list = |names: &[String], none: &str| {
-                if names.is_empty() { none.to_owned() } else { names.join(", ") }
-            };
+            let mut limits = Vec::new();
+            if !constraints.permitted.is_empty() {
+                limits.push(format!("only for {}", constraints.permitted.join(", ")));
+            }
+            if !constraints.excluded.is_empty() {
+                limits.push(format!("never for {}", constraints.excluded.join(", ")));
+            }
             warnings.push(format!(
-                "the CA {} may sign for {} alone, and never for {}; other hosts cannot be intercepted",
+                "the CA {} may sign {}; other hosts cannot be intercepted",
                 info.subject,
-                list(&constraints.permitted, "anything"),
-                list(&constraints.excluded, "what is not among them"),
+                limits.join(", and ")
             ));
         }
     }

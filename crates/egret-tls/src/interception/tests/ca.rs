@@ -141,7 +141,7 @@ fn warns_of_an_end_that_is_near_and_of_constraints() {
     let constraints = Constraints { permitted: vec!["corp.example".parse().unwrap()], excluded: Vec::new() };
     let narrow = Authority::create(&CaRequest { constraints, ..request("narrow") }, now()).unwrap();
     let warnings = interception(&narrow).warnings().to_vec();
-    assert!(warnings.iter().any(|warning| warning.contains("DNS:corp.example alone")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("only for DNS:corp.example;")), "{warnings:?}");
 }
 
 #[test]
