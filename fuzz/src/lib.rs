@@ -226,3 +226,50 @@ pub fn socks(data: &[u8]) {
 pub fn certificates(data: &[u8]) {
     egret_tls::files::fuzz_check(data);
 }
+
+/// The first bytes of an unknown client: an answer stays whatever follows, comes within its bound, and is the
+/// same however the hello is split over records; and a server reads the same name in it.
+pub fn hello(data: &[u8]) {
+    use egret_tls::hello::{Hello, MAX_HELLO_RECORDS, MAX_PEEK_BYTES, peek, peek_last};
+    assert_ne!(peek_last(data), Hello::NeedMore);
+    let seen = peek(data);
+    if seen == Hello::NeedMore {
+        assert!(data.len() < MAX_PEEK_BYTES);
+    }
+    for cut in cuts(data) {
+        let early = peek(&data[..cut]);
+        assert!(early == Hello::NeedMore || early == seen, "more bytes change an answer");
+    }
+    let Hello::Complete(hello) = &seen else { return };
+    for cut in cuts(data).filter(|cut| *cut < hello.record_length) {
+        assert_eq!(peek(&data[..cut]), Hello::NeedMore, "a part of a good hello is unfinished");
+    }
+    let alone = &data[..hello.record_length];
+    assert_eq!(peek(alone), seen, "what follows a hello changes it");
+    assert!(hello.alpn.iter().all(|name| !name.is_empty()));
+
+    // One record of what came in several, and the other way round.
+    if alone.len() == hello.handshake_length + 5 && alone.len() > 64 {
+        let most = (hello.handshake_length / MAX_HELLO_RECORDS + 1) + usize::from(data[0] ^ data[43]);
+        let mut split = Vec::new();
+        for fragment in alone[5..].chunks(most) {
+            split.extend_from_slice(&[0x16, 3, 3]);
+            split.extend_from_slice(&(fragment.len() as u16).to_be_bytes());
+            split.extend_from_slice(fragment);
+        }
+        let Hello::Complete(again) = peek(&split) else { panic!("splitting a hello makes it unreadable") };
+        assert_eq!((&again.server_name, &again.alpn), (&hello.server_name, &hello.alpn));
+    }
+
+    let mut acceptor = rustls::server::Acceptor::default();
+    let mut rest = alone;
+    while !rest.is_empty() && acceptor.read_tls(&mut rest).is_ok_and(|read| read > 0) {}
+    if let Ok(Some(accepted)) = acceptor.accept() {
+        let theirs = accepted.client_hello();
+        if let Some(name) = theirs.server_name() {
+            let host = hello.server_name.host().expect("a name that a server takes is one");
+            let theirs = egret_core::destination::Host::parse(name);
+            assert_eq!(theirs.as_ref(), Ok(host));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! TLS: whom to trust as an upstream ([`roots`]), the client configurations that follow from it ([`client`]),
-//! what to tell people when a handshake fails ([`explain`]); TLS towards clients ([`server`]); the files that
+//! what to tell people when a handshake fails ([`explain`]); TLS towards clients ([`server`]),
+//! and what an unknown client says first ([`hello`]); the files that
 //! certificates and keys are in ([`files`]), making them ([`authority`], [`bundle`]), and looking at them
 //! ([`inspect`], [`verify`]).
 //!
@@ -10,7 +11,9 @@ pub mod bundle;
 pub mod client;
 pub mod explain;
 pub mod files;
+pub mod hello;
 pub mod inspect;
+pub mod interception;
 mod printable;
 pub mod roots;
 pub mod server;

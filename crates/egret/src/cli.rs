@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egret_config::Overrides;
 
+use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
 
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Make certificates for TLS to the proxy, look at them, renew them
     Certs(Box<CertsArgs>),
+    /// Show, export and change the CA that signs for origins when TLS is intercepted
+    Ca(Box<CaArgs>),
     /// Add, check, remove and list the users of an htpasswd file
     #[command(subcommand)]
     Users(UsersCommand),

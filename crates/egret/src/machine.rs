@@ -1,7 +1,7 @@
 //! What the machine gives and allows.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -28,6 +28,15 @@ pub(crate) fn raise_descriptor_limit() -> Option<u64> {
             limit.current
         }
     }
+}
+
+/// The state directory where none is given: that of the user (XDG Base Directory Specification). `None` without
+/// a home.
+#[must_use]
+pub(crate) fn default_state_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(state.join("egret"))
 }
 
 /// The name of this instance in `Via`: kept in the state directory, where there is one, else made up

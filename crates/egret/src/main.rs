@@ -1,6 +1,7 @@
 //! `egret`: the command line, and the wiring of the parts.
 
 mod banner;
+mod ca;
 mod certs;
 mod check;
 mod cli;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Certs(args)) => certs::run(&args),
+        Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
@@ -39,8 +41,13 @@ fn main() -> ExitCode {
 
 /// Prints to standard output. A reader that has gone (`| head`) is no failure.
 fn print(text: &str) -> ExitCode {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print`] for what is no text.
+fn print_bytes(bytes: &[u8]) -> ExitCode {
     use std::io::Write as _;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }

@@ -60,6 +60,9 @@ const TOKENS: &[&[u8]] = &[
     b"\x04\x00",
     b"\x02\x01\x00",
     b"\x31\x00",
+    b"\x16\x03\x01\x00",
+    b"\x00\x00\x00\x0e\x00\x0c\x00\x00\x09a.example",
+    b"\x00\x10\x00\x05\x00\x03\x02h2",
 ];
 
 fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
@@ -105,7 +108,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 8] = [
+    let targets: [Target; 9] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -114,6 +117,7 @@ fn main() {
         ("config", egret_fuzz::config),
         ("credentials", egret_fuzz::credentials),
         ("certificates", egret_fuzz::certificates),
+        ("hello", egret_fuzz::hello),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);

@@ -47,6 +47,17 @@ impl Subtree {
         }
     }
 
+    /// A name of a server within it, where there can be one.
+    pub(crate) fn example(&self) -> Option<Name> {
+        match self {
+            Self::Dns(domain) => {
+                Some(Name::Dns(format!("probe.{}", domain.strip_prefix('.').unwrap_or(domain))))
+            }
+            Self::Ip(net) => Some(Name::Ip(net.addr())),
+            Self::Email(_) => None,
+        }
+    }
+
     pub(super) fn to_rcgen(&self) -> GeneralSubtree {
         match self {
             Self::Dns(domain) => GeneralSubtree::DnsName(domain.clone()),

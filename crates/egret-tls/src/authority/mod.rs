@@ -244,6 +244,17 @@ impl Authority {
         &self.constraints
     }
 
+    /// From when and until when it is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// What signs, for certificates that are made elsewhere.
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// Its subject, for people.
     #[must_use]
     pub fn subject(&self) -> String {
@@ -296,14 +307,14 @@ fn finish(params: &mut CertificateParams, validity: Validity) -> Result<(), Auth
 }
 
 /// 128 bits, positive, and always of the same length (RFC 5280 section 4.1.2.2).
-fn random_serial() -> Result<SerialNumber, AuthorityError> {
+pub(crate) fn random_serial() -> Result<SerialNumber, AuthorityError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AuthorityError::Random)?;
     bytes[0] = (bytes[0] & 0x7f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn san(name: &Name) -> Result<SanType, AuthorityError> {
+pub(crate) fn san(name: &Name) -> Result<SanType, AuthorityError> {
     Ok(match name {
         Name::Ip(address) => SanType::IpAddress(*address),
         Name::Dns(text) => SanType::DnsName(text.as_str().try_into()?),
@@ -312,7 +323,7 @@ fn san(name: &Name) -> Result<SanType, AuthorityError> {
     })
 }
 
-fn is_self_issued(der: &CertificateDer<'_>) -> bool {
+pub(crate) fn is_self_issued(der: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(der)
         .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
 }

@@ -16,8 +16,8 @@ use egret_tls::authority::AuthorityError;
 use egret_tls::files::{FileError, FileProblem, Password};
 use serde_json::{Value, json};
 
-pub(crate) use args::CertsArgs;
-use args::{CertsCommand, Output};
+use args::CertsCommand;
+pub(crate) use args::{CertsArgs, Output};
 
 /// What a command has to say.
 struct Outcome {

@@ -1,0 +1,19 @@
+//! Looking inside TLS, towards the client: the CA that signs for origins ([`InterceptionCa`]), where it is kept
+//! and how it is changed ([`CaStore`]), the certificates that it signs ([`Minter`]), and the server side of the
+//! handshake that they are used in ([`InterceptServer`]).
+
+mod ca;
+mod error;
+mod leaf;
+mod minter;
+mod serve;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use ca::{CA_RENEW_DAYS, InterceptionCa};
+pub use error::{CaError, MintError};
+pub use leaf::{Leaf, LeafNames};
+pub use minter::{MintCounts, MintSettings, Minter};
+pub use serve::InterceptServer;
+pub use store::{CaSet, CaStore};
