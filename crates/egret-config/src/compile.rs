@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use egret_core::gate::{Gate, Guard, Rule};
 use egret_core::pattern::NoProxy;
+use egret_core::policy::model::{Action, Policy};
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
     AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Serves,
@@ -15,6 +16,8 @@ use egret_core::settings::{
 use crate::checks::{listening_on, parent_name, rule_name};
 use crate::config::Config;
 use crate::file::{self, DefaultRule, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::lists::{HostLists, ListCache, ListFacts};
+use crate::policies::{self, DocumentFile, rules_as_policy};
 use crate::problem::Problem;
 use crate::referenced;
 use crate::terms;
@@ -39,6 +42,21 @@ pub struct Compiled {
     pub tracing: Option<TracingSettings>,
     /// What the configuration says about loopback destinations.
     pub loopback: LoopbackRule,
+    /// Who may go where, by policies.
+    pub policies: PolicySet,
+    /// What is not wrong and yet worth a look, for the log.
+    pub warnings: Vec<Problem>,
+}
+
+/// Every policy of a configuration, from wherever it was read.
+#[derive(Clone, Debug)]
+pub struct PolicySet {
+    /// The policies. `rules`, the short form, is one of them.
+    pub policies: Vec<Policy>,
+    /// What happens where none decides.
+    pub default: Action,
+    /// The lists of hosts that were read, whether or not a rule names them.
+    pub lists: Vec<ListFacts>,
 }
 
 /// The diagnostic log.
@@ -79,8 +97,22 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with those files, at the field that names them.
     pub fn compile(&self, generation: u64, base_dir: &Path) -> Result<Compiled, Vec<Problem>> {
+        self.compile_with(generation, base_dir, &mut ListCache::default())
+    }
+
+    /// The same, with the lists of hosts that were read before. Those in use are kept there.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files, at the field that names them.
+    pub fn compile_with(
+        &self,
+        generation: u64,
+        base_dir: &Path,
+        cache: &mut ListCache,
+    ) -> Result<Compiled, Vec<Problem>> {
         let file = self.file();
-        let mut compiler = Compiler { config: self, base_dir, problems: Vec::new() };
+        let mut compiler =
+            Compiler { config: self, base_dir, problems: Vec::new(), warnings: self.warnings().to_vec() };
         let listeners: Vec<_> = file.listeners.iter().map(listening_on).collect();
         let snapshot = Snapshot {
             generation,
@@ -97,6 +129,7 @@ impl Config {
             access_log: compiler.access_log(),
             drain: (&file.drain).into(),
         };
+        let policies = compiler.policies(cache);
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -118,6 +151,8 @@ impl Config {
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
             loopback: file.guard.allow_loopback,
+            policies,
+            warnings: compiler.warnings,
         })
     }
 }
@@ -126,6 +161,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) config: &'a Config,
     pub(crate) base_dir: &'a Path,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Compiler<'_> {
@@ -168,6 +204,27 @@ impl Compiler<'_> {
             self.read("/accessLog/output/file", result);
         }
         settings
+    }
+
+    fn policies(&mut self, cache: &mut ListCache) -> PolicySet {
+        let file = self.config.file();
+        let files = DocumentFile::read_all(self.config, self.base_dir, &mut self.problems);
+        let pointers = policies::pointers(file);
+        let own: Vec<_> = policies::own(self.config, &pointers).collect();
+        let all: Vec<_> = own.iter().copied().chain(files.iter().flat_map(DocumentFile::placed)).collect();
+        // Without files nothing is there that was not checked already.
+        if all.len() > own.len() {
+            let findings = policies::check(&all, file, true);
+            self.problems.extend(findings.problems);
+            self.warnings = findings.warnings;
+        }
+        let lists = HostLists::read(self.config, self.base_dir, cache, &mut self.problems);
+        let (rules, default) = rules_as_policy(&file.rules);
+        let short = Some(rules).filter(|policy| !policy.rules.is_empty());
+        let documents = all.iter().map(|placed| policies::policy(placed.document, &lists));
+        let policies = documents.chain(short).collect();
+        let default = file.default_action.map_or(default, Into::into);
+        PolicySet { policies, default, lists: lists.facts }
     }
 
     fn routes(&mut self) -> Routes {

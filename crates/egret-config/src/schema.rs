@@ -26,6 +26,12 @@ pub(crate) fn shared() -> &'static Value {
     &SCHEMA
 }
 
+/// The schema of one policy.
+pub(crate) fn policy_document() -> &'static Value {
+    let policies = Shape::of(&SCHEMA).object.and_then(|root| root.get("properties")?.get("policies"));
+    policies.and_then(|policies| policies.get("items")).unwrap_or(&Value::Null)
+}
+
 /// Takes out what tells a reader nothing: the widths of integers, and `null`, which stands for a field that
 /// was left out.
 #[derive(Clone)]
