@@ -20,12 +20,19 @@ impl Checks<'_> {
 
     /// `rules` is short for one policy; beside others nobody could say which comes first.
     fn one_form(&mut self) {
-        let long = ["policies", "policyFiles", "default"];
-        let Some(long) = long.into_iter().find(|field| self.config.is_written(&format!("/{field}"))) else {
-            return;
-        };
-        let short = ["/rules/deny", "/rules/allow", "/rules/default"];
-        let Some(short) = short.into_iter().find(|field| self.config.is_written(field)) else { return };
+        let file = self.config.file();
+        let long = [
+            ("policies", !file.policies.is_empty()),
+            ("policyFiles", !file.policy_files.is_empty()),
+            ("default", file.default_action.is_some()),
+        ];
+        let short = [
+            ("/rules/deny", !file.rules.deny.is_empty()),
+            ("/rules/allow", file.rules.allow.is_some()),
+            ("/rules/default", file.rules.default.is_some()),
+        ];
+        let Some((long, _)) = long.into_iter().find(|(_, used)| *used) else { return };
+        let Some((short, _)) = short.into_iter().find(|(_, used)| *used) else { return };
         let is_flag = |pointer: &str| matches!(self.config.sheet().spots.get(pointer), Some(spot) if matches!(spot.key, Position::Flag(_)));
         let list = ["deny", "allow"].into_iter().find(|list| is_flag(&format!("/rules/{list}/0/hosts")));
         let place = self.config.place(&format!("/{long}"));

@@ -31,9 +31,9 @@ pub struct PolicyDocument {
     /// Whether it is for all, or for the workloads of one namespace.
     #[serde(default)]
     pub kind: PolicyKind,
-    /// What it is called.
+    /// What it is called, and the namespace that it is in.
     pub metadata: PolicyMetadata,
-    /// What it says.
+    /// Whom the policy is for, and where they may go.
     pub spec: PolicySpec,
 }
 

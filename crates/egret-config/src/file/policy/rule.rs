@@ -101,7 +101,7 @@ pub struct Target {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpMatch {
-    /// Methods.
+    /// Methods of requests, as in GET.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 100), example = serde_json::json!(["GET", "HEAD"]))]
     pub methods: Vec<Method>,
