@@ -80,8 +80,7 @@ impl Rule<'_, '_> {
             self.find("rateLimit", "this limits nothing", help);
         }
         if rule.action != PolicyAction::Allow {
-            let message =
-                format!("a rule of {} lets nothing through that could be limited", word(rule.action));
+            let message = format!("this has no effect on a {} rule", word(rule.action));
             self.find("rateLimit", message, "put it on the rule that allows");
         }
     }
@@ -95,8 +94,7 @@ impl Rule<'_, '_> {
             self.find("http/methods", "CONNECT is never the method of a request here", help);
         }
         if http.max_body_bytes.is_some() && self.rule.action != PolicyAction::Allow {
-            let message =
-                format!("a rule of {} lets no body through that could be limited", word(self.rule.action));
+            let message = format!("this has no effect on a {} rule", word(self.rule.action));
             let help = "put it on the rule that allows: what is longer is refused by it";
             self.find("http/maxBodyBytes", message, help);
         }
