@@ -59,6 +59,15 @@ pub fn load_with(
     Ok(Loaded { config, compiled, files })
 }
 
+/// The files that a configuration names, as far as it can be read: those to watch while it is refused.
+#[must_use]
+pub fn files_of(path: Option<&Path>, overrides: &Overrides) -> Vec<PathBuf> {
+    let Some(path) = path else { return Vec::new() };
+    let Ok(bytes) = referenced::configuration(path) else { return Vec::new() };
+    let config = check_bytes(&bytes, &path.display().to_string(), overrides);
+    config.map(|config| config.referenced_files(path.parent().unwrap_or(Path::new("")))).unwrap_or_default()
+}
+
 /// How `egret check` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {

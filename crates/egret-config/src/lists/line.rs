@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use egret_core::destination::Host;
-use egret_core::policy::list::{ListTooLong, NameListBuilder};
+use egret_core::policy::{ListTooLong, NameListBuilder};
 
 use crate::file::ListFormat;
 use crate::values::{Complaint, ListTerm, Textual as _};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use egret_core::policy::model::{self, Action, Mode, Policy, Rule, Source, Tier};
-use egret_core::policy::selector::{Operator, Requirement, Selector};
+use egret_core::policy::{Operator, Requirement, Selector};
 
 use super::{condition, rule};
 use crate::file::{self, DefaultRule, PolicyDocument, PolicyKind, PolicyRule, PolicySource, Rules};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use egret_core::policy::selector::Operator;
+use egret_core::policy::Operator;
 
 use crate::values::{AccountPattern, ClientPattern, NamePattern, Network};
 
