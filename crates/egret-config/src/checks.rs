@@ -1,6 +1,7 @@
 //! Checks across fields: what no schema says.
 
 mod authentication;
+mod policies;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -18,8 +19,8 @@ use crate::walk::MOST_FINDINGS;
 const TLS_PORT: u16 = 8443;
 
 /// Runs every check. `complete` says that nothing was left out of the file for being wrong: only then can
-/// something be wrong by its absence.
-pub(crate) fn run(config: &Config, complete: bool) -> Vec<Problem> {
+/// something be wrong by its absence. Gives what is wrong, and what is worth a look.
+pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem>) {
     let mut checks = Checks { config, problems: Vec::new() };
     checks.addresses();
     checks.listeners(complete);
@@ -30,7 +31,8 @@ pub(crate) fn run(config: &Config, complete: bool) -> Vec<Problem> {
     checks.authentication(complete);
     checks.rules(complete);
     checks.parents(complete);
-    checks.problems
+    let warnings = checks.policies(complete);
+    (checks.problems, warnings)
 }
 
 struct Checks<'a> {

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use egret_core::authentication::Authentication;
-use egret_core::policy::model::Action;
+use egret_core::policy::model::{Action, Mode, Policy};
 use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 
-use crate::compile::Compiled;
+use crate::compile::{Compiled, PolicySet};
 use crate::config::{Config, check_bytes};
+use crate::lists::{ListCache, ListFacts};
 use crate::overrides::Overrides;
 use crate::problem::Problem;
 use crate::referenced;
-use crate::render::{render, render_json};
+use crate::render::{render, render_json, render_warnings};
 
 /// A configuration that was read, checked and compiled.
 #[derive(Clone, Debug)]
@@ -30,6 +31,20 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong.
 pub fn load(path: Option<&Path>, overrides: &Overrides, generation: u64) -> Result<Loaded, Vec<Problem>> {
+    load_with(path, overrides, generation, &mut ListCache::default())
+}
+
+/// [`load`] with the lists of hosts that were read before: a file that has not changed since is not read
+/// again. An error leaves them as they were.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn load_with(
+    path: Option<&Path>,
+    overrides: &Overrides,
+    generation: u64,
+    lists: &mut ListCache,
+) -> Result<Loaded, Vec<Problem>> {
     let (bytes, name, base_dir) = match path {
         Some(path) => {
             let bytes = referenced::configuration(path)?;
@@ -38,10 +53,19 @@ pub fn load(path: Option<&Path>, overrides: &Overrides, generation: u64) -> Resu
         None => (Vec::new(), "defaults".to_owned(), Path::new("")),
     };
     let config = check_bytes(&bytes, &name, overrides)?;
-    let compiled = config.compile(generation, base_dir)?;
+    let compiled = config.compile_with(generation, base_dir, lists)?;
     let mut files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
     files.extend(config.referenced_files(base_dir));
     Ok(Loaded { config, compiled, files })
+}
+
+/// The files that a configuration names, as far as it can be read: those to watch while it is refused.
+#[must_use]
+pub fn files_of(path: Option<&Path>, overrides: &Overrides) -> Vec<PathBuf> {
+    let Some(path) = path else { return Vec::new() };
+    let Ok(bytes) = referenced::configuration(path) else { return Vec::new() };
+    let config = check_bytes(&bytes, &path.display().to_string(), overrides);
+    config.map(|config| config.referenced_files(path.parent().unwrap_or(Path::new("")))).unwrap_or_default()
 }
 
 /// How `egret check` answers.
@@ -61,6 +85,8 @@ pub enum Form {
 pub struct Verdict {
     /// Whether the configuration is valid. When not, the command's exit status is 1.
     pub valid: bool,
+    /// What is not wrong and yet worth a look. It stands in `text` too.
+    pub warnings: Vec<Problem>,
     /// What to print on standard output.
     pub text: String,
 }
@@ -81,15 +107,22 @@ pub fn check_file_with(path: &Path, form: Form, more: impl FnOnce(&Loaded) -> Ve
         Ok(loaded) => Verdict {
             valid: true,
             text: match form {
-                Form::Text { .. } => format!("{} is valid: {}\n", path.display(), summary(&loaded.compiled)),
-                Form::Json => render_json(&[]),
+                Form::Text { colour } => format!(
+                    "{}{} is valid: {}\n",
+                    render_warnings(&loaded.compiled.warnings, colour),
+                    path.display(),
+                    summary(&loaded.compiled)
+                ),
+                Form::Json => render_json(&[], &loaded.compiled.warnings),
             },
+            warnings: loaded.compiled.warnings,
         },
         Err(problems) => Verdict {
             valid: false,
+            warnings: Vec::new(),
             text: match form {
                 Form::Text { colour } => render(&problems, colour),
-                Form::Json => render_json(&problems),
+                Form::Json => render_json(&problems, &[]),
             },
         },
     }
@@ -113,14 +146,8 @@ fn summary(compiled: &Compiled) -> String {
         (false, true) => "guard on but for loopback".to_owned(),
         (false, false) => "guard on".to_owned(),
     });
-    let default = if gate.policies.default_allow() { "allowed" } else { "refused" };
-    let rules = gate.policies.policies().iter().flat_map(|policy| &policy.rules);
-    let count = |action| rules.clone().filter(|rule| rule.action == action).count();
-    parts.push(format!(
-        "{} deny and {} allow rules, all else is {default}",
-        count(Action::Deny),
-        count(Action::Allow)
-    ));
+    parts.push(policies(&compiled.policies));
+    parts.extend(lists(&compiled.policies.lists));
     parts.extend(compiled.snapshot.authentication.as_ref().map(|settings| credentials(settings)));
     match compiled.snapshot.routes.groups.len() {
         0 => parts.push("no parents".to_owned()),
@@ -128,6 +155,65 @@ fn summary(compiled: &Compiled) -> String {
         count => parts.push(format!("{count} groups of parents")),
     }
     parts.join("; ")
+}
+
+/// How many policies and rules there are, and what happens without them.
+fn policies(set: &PolicySet) -> String {
+    let default = if set.policies.default_allow() { "allowed" } else { "refused" };
+    let of = |action: Action| {
+        set.policies
+            .policies()
+            .iter()
+            .flat_map(|policy| &policy.rules)
+            .filter(|rule| rule.action == action)
+            .count()
+    };
+    let (deny, allow, pass) = (of(Action::Deny), of(Action::Allow), of(Action::Pass));
+    let rules = match pass {
+        0 => format!("{deny} deny and {allow} allow rules"),
+        _ => format!("{deny} deny, {allow} allow and {pass} pass rules"),
+    };
+    // The short form is a policy in name alone.
+    let is_short = |policy: &Policy| &*policy.name == "rules" && policy.from.is_empty();
+    let policies = match set.policies.policies() {
+        [] => String::new(),
+        [only] if is_short(only) => String::new(),
+        [_] => "1 policy with ".to_owned(),
+        several => format!("{} policies with ", several.len()),
+    };
+    let tried = set.policies.policies().iter().filter(|policy| policy.mode == Mode::Audit).count();
+    let tried = if tried == 0 { String::new() } else { format!(" ({tried} in mode Audit)") };
+    format!("{policies}{rules}{tried}, all else is {default}")
+}
+
+/// So many lists are named in the summary.
+const LISTS_NAMED: usize = 10;
+
+/// The lists of hosts: what is on them, and what their files were taken for.
+fn lists(lists: &[ListFacts]) -> Option<String> {
+    if lists.is_empty() {
+        return None;
+    }
+    let one = |list: &ListFacts| {
+        let kind = if list.is_category { "category" } else { "list" };
+        let format = list.format.map_or_else(String::new, |format| format!(" in the format {format}"));
+        format!("{kind} {} ({} hosts{format}, {})", list.name, list.entries, memory(list.memory))
+    };
+    let mut parts: Vec<_> = lists.iter().take(LISTS_NAMED).map(one).collect();
+    if let Some(rest) = lists.get(LISTS_NAMED..).filter(|rest| !rest.is_empty()) {
+        let hosts: usize = rest.iter().map(|list| list.entries).sum();
+        let bytes: usize = rest.iter().map(|list| list.memory).sum();
+        parts.push(format!("{} more lists ({hosts} hosts, {})", rest.len(), memory(bytes)));
+    }
+    Some(parts.join(", "))
+}
+
+fn memory(bytes: usize) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 /// What is asked of clients, and how many users a file has.

@@ -5,27 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use egret_core::gate::{Gate, Guard};
-use egret_core::pattern::{HostPattern, NoProxy};
+use egret_core::pattern::NoProxy;
 use egret_core::policy::Policies;
-use egret_core::policy::model::{Action, Mode, Policy, Rule, Target, Tier, TlsDemand};
+use egret_core::policy::model::Action;
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
     AccessLogOutput, CertificateFiles, DnsSettings, ListenerSettings, ListenerTls, ProcessSettings, Serves,
     Snapshot, UpstreamSettings,
 };
 
-use ipnet::IpNet;
-
-use crate::checks::{listening_on, parent_name, rule_name};
+use crate::checks::{listening_on, parent_name};
 use crate::config::Config;
-use crate::file::{self, DefaultRule, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::file::{self, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::lists::{HostLists, ListCache, ListFacts};
+use crate::policies::{self, DocumentFile, rules_as_policy};
 use crate::problem::Problem;
 use crate::referenced;
 use crate::terms;
 use crate::values::{FilePath, NoProxyTerm, check_credentials};
-
-/// The name of the policy that `rules` is short for.
-const RULES: &str = "rules";
 
 /// Everything that a configuration says, in the words of those who act on it.
 #[derive(Clone, Debug)]
@@ -46,6 +43,19 @@ pub struct Compiled {
     pub tracing: Option<TracingSettings>,
     /// What the configuration says about loopback destinations.
     pub loopback: LoopbackRule,
+    /// Who may go where, by policies.
+    pub policies: PolicySet,
+    /// What is not wrong and yet worth a look, for the log.
+    pub warnings: Vec<Problem>,
+}
+
+/// Every policy of a configuration, from wherever it was read.
+#[derive(Clone, Debug)]
+pub struct PolicySet {
+    /// The policies, as the gate has them. `rules`, the short form, is one of them.
+    pub policies: Policies,
+    /// The lists of hosts that were read, whether or not a rule names them.
+    pub lists: Vec<ListFacts>,
 }
 
 /// The diagnostic log.
@@ -86,13 +96,28 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with those files, at the field that names them.
     pub fn compile(&self, generation: u64, base_dir: &Path) -> Result<Compiled, Vec<Problem>> {
+        self.compile_with(generation, base_dir, &mut ListCache::default())
+    }
+
+    /// The same, with the lists of hosts that were read before. Those in use are kept there.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files, at the field that names them.
+    pub fn compile_with(
+        &self,
+        generation: u64,
+        base_dir: &Path,
+        cache: &mut ListCache,
+    ) -> Result<Compiled, Vec<Problem>> {
         let file = self.file();
-        let mut compiler = Compiler { config: self, base_dir, problems: Vec::new() };
+        let mut compiler =
+            Compiler { config: self, base_dir, problems: Vec::new(), warnings: self.warnings().to_vec() };
         let listeners: Vec<_> = file.listeners.iter().map(listening_on).collect();
+        let policies = compiler.policies(cache);
         let snapshot = Snapshot {
             generation,
             authentication: compiler.authentication(),
-            gate: gate(file, &listeners),
+            gate: gate(file, &listeners, policies.policies.clone()),
             routes: compiler.routes(),
             limits: (&file.limits).into(),
             timeouts: (&file.timeouts).into(),
@@ -125,6 +150,8 @@ impl Config {
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
             loopback: file.guard.allow_loopback,
+            policies,
+            warnings: compiler.warnings,
         })
     }
 }
@@ -133,6 +160,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) config: &'a Config,
     pub(crate) base_dir: &'a Path,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Compiler<'_> {
@@ -175,6 +203,27 @@ impl Compiler<'_> {
             self.read("/accessLog/output/file", result);
         }
         settings
+    }
+
+    fn policies(&mut self, cache: &mut ListCache) -> PolicySet {
+        let file = self.config.file();
+        let files = DocumentFile::read_all(self.config, self.base_dir, &mut self.problems);
+        let pointers = policies::pointers(file);
+        let own: Vec<_> = policies::own(self.config, &pointers).collect();
+        let all: Vec<_> = own.iter().copied().chain(files.iter().flat_map(DocumentFile::placed)).collect();
+        // Without files nothing is there that was not checked already.
+        if all.len() > own.len() {
+            let findings = policies::check(&all, file, true);
+            self.problems.extend(findings.problems);
+            self.warnings = findings.warnings;
+        }
+        let lists = HostLists::read(self.config, self.base_dir, cache, &mut self.problems);
+        let (rules, default) = rules_as_policy(&file.rules);
+        let short = Some(rules).filter(|policy| !policy.rules.is_empty());
+        let documents = all.iter().map(|placed| policies::policy(placed.document, &lists));
+        let policies: Vec<_> = documents.chain(short).collect();
+        let default = file.default_action.map_or(default, Into::into);
+        PolicySet { policies: Policies::compile(policies, default == Action::Allow), lists: lists.facts }
     }
 
     fn routes(&mut self) -> Routes {
@@ -242,12 +291,7 @@ fn listener_tls(tls: &file::ListenerTls, base_dir: &Path) -> ListenerTls {
     }
 }
 
-fn gate(file: &file::ConfigFile, listeners: &[SocketAddr]) -> Gate {
-    let default = file.rules.default.unwrap_or(match file.rules.allow {
-        Some(_) => DefaultRule::Deny,
-        None => DefaultRule::Allow,
-    });
-    let policies: Vec<_> = rules_as_policy(&file.rules).into_iter().collect();
+fn gate(file: &file::ConfigFile, listeners: &[SocketAddr], policies: Policies) -> Gate {
     Gate {
         guard: Guard {
             disabled: !file.guard.enabled,
@@ -255,52 +299,7 @@ fn gate(file: &file::ConfigFile, listeners: &[SocketAddr]) -> Gate {
             allow: file.guard.allow.iter().map(|network| network.0).collect(),
             ..Guard::default()
         },
-        policies: Policies::compile(policies, default == DefaultRule::Allow),
-    }
-}
-
-/// The lists of rules as the policy that they are short for; `None` when there is no rule.
-fn rules_as_policy(rules: &file::Rules) -> Option<Policy> {
-    let compile = |list: &'static str, action, rules: &[file::Rule]| -> Vec<Rule> {
-        let numbered = rules.iter().enumerate();
-        numbered.map(|(index, rule)| compile_rule(rule, action, rule_name(rule, list, index))).collect()
-    };
-    let mut all = compile("deny", Action::Deny, &rules.deny);
-    all.extend(compile("allow", Action::Allow, rules.allow.as_deref().unwrap_or_default()));
-    (!all.is_empty()).then(|| Policy {
-        name: RULES.into(),
-        tier: Tier::Cluster { priority: 0 },
-        mode: Mode::Enforce,
-        from: Vec::new(),
-        rules: all,
-    })
-}
-
-fn compile_rule(rule: &file::Rule, action: Action, name: String) -> Rule {
-    let hosts: Vec<_> = rule.hosts.iter().flatten().map(|host| host.pattern.clone()).collect();
-    let networks: Vec<_> = rule.cidrs.iter().flatten().map(|network| network.0).collect();
-    let ports: Vec<_> = rule.ports.iter().flatten().map(|ports| ports.0).collect();
-    let target = |hosts: Vec<HostPattern>, networks: Vec<IpNet>| Target {
-        hosts,
-        networks,
-        ports: ports.clone(),
-        lists: Vec::new(),
-    };
-    // Hosts and networks stand for each other here.
-    let to = match (hosts.is_empty(), networks.is_empty()) {
-        (false, false) => vec![target(hosts, Vec::new()), target(Vec::new(), networks)],
-        _ => vec![target(hosts, networks)],
-    };
-    Rule {
-        name: name.into(),
-        action,
-        to,
-        http: None,
-        when: None,
-        tls: TlsDemand::default(),
-        rate_limit: None,
-        reason: None,
-        contact: None,
+        policies,
     }
 }
 

@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::checks;
 use crate::file::ConfigFile;
+use crate::lists;
+use crate::normal;
 use crate::overrides::Overrides;
+use crate::policies;
 use crate::problem::{Place, Problem};
-use crate::source::{Position, Source};
-use crate::walk::{Finding, MOST_FINDINGS, Spots, Walk};
+use crate::sheet::Sheet;
+use crate::source::Position;
+use crate::walk::{Finding, MOST_FINDINGS, Walk};
 use crate::yaml::{self, Kind, Node};
 
 /// A configuration in which every field by itself, and all of them together, make sense. The files it
@@ -15,14 +19,14 @@ use crate::yaml::{self, Kind, Node};
 #[derive(Clone, Debug)]
 pub struct Config {
     file: ConfigFile,
-    source: Source,
-    spots: Spots,
+    sheet: Sheet,
+    warnings: Vec<Problem>,
 }
 
 /// The defaults, as if from an empty file.
 impl Default for Config {
     fn default() -> Self {
-        Self { file: ConfigFile::default(), source: Source::new("defaults", ""), spots: Spots::new() }
+        Self { file: ConfigFile::default(), sheet: Sheet::new("defaults", ""), warnings: Vec::new() }
     }
 }
 
@@ -39,33 +43,25 @@ pub fn check(text: &str, name: &str) -> Result<Config, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong, in the order of the file.
 pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
-    let text = decode(bytes, name)?;
-    let mut source = Source::new(name, text);
+    let text = decode(bytes, name, yaml::MAX_BYTES)?;
+    let mut sheet = Sheet::new(name, text);
     let reading = yaml::read(text);
     for range in reading.hidden {
-        source.hide(range);
+        sheet.source.hide(range);
     }
-    let mut findings: Vec<Finding> = reading
-        .faults
-        .into_iter()
-        .map(|fault| Finding {
-            position: fault.position,
-            path: String::new(),
-            message: fault.message,
-            help: fault.help,
-        })
-        .collect();
+    let mut findings: Vec<Finding> = reading.faults.into_iter().map(Finding::from).collect();
 
-    let mut config = Config { file: ConfigFile::default(), source, spots: Spots::new() };
+    let mut config = Config { file: ConfigFile::default(), sheet, warnings: Vec::new() };
     let mut problems = Vec::new();
-    if let Some(mut root) = reading.root {
+    if let Some(mut root) = reading.roots.into_iter().next() {
         if root.kind == Kind::Null {
             root = Node { position: Position::Nowhere, kind: Kind::Map(Vec::new()) };
         }
         findings.extend(overrides.apply(&mut root));
+        normal::policies(&mut root);
         let (walk, value) = Walk::run(&root);
         findings.extend(walk.findings);
-        config.spots = walk.spots;
+        config.sheet.spots = walk.spots;
         match serde_json::from_value(value) {
             Ok(file) => config.file = file,
             Err(error) => findings.push(Finding {
@@ -75,11 +71,9 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
                 help: None,
             }),
         }
-        problems = checks::run(&config, findings.is_empty());
+        (problems, config.warnings) = checks::run(&config, findings.is_empty());
     }
-    problems.extend(findings.iter().take(MOST_FINDINGS).map(|finding| {
-        config.source.problem(&finding.position, &finding.path, &finding.message, finding.help.as_deref())
-    }));
+    problems.extend(findings.iter().take(MOST_FINDINGS).map(|finding| finding.problem(&config.sheet.source)));
     if problems.is_empty() {
         return Ok(config);
     }
@@ -89,19 +83,19 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
     });
     if problems.len() >= MOST_FINDINGS {
         let message = "there may be more errors, which are not shown";
-        problems.push(config.source.problem(&Position::Nowhere, "", message, None));
+        problems.push(config.sheet.source.problem(&Position::Nowhere, "", message, None));
     }
     Err(problems)
 }
 
 /// Text from bytes: bounded, and UTF-8 with or without a byte order mark.
-fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Vec<Problem>> {
+pub(crate) fn decode<'a>(bytes: &'a [u8], name: &str, most: usize) -> Result<&'a str, Vec<Problem>> {
     let whole = |message: String, help: &str| {
         let place = Place::File(name.into());
         vec![Problem { message, help: Some(help.to_owned()), path: String::new(), place }]
     };
-    if bytes.len() > yaml::MAX_BYTES {
-        let message = format!("the file is larger than {} bytes", yaml::MAX_BYTES);
+    if bytes.len() > most {
+        let message = format!("the file is larger than {most} bytes");
         return Err(whole(message, "is it the right file?"));
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -122,7 +116,8 @@ impl Config {
     }
 
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
-    /// certificates and keys, credentials, users, keys of tokens and the hosts file. Relative paths begin at `base_dir`.
+    /// certificates and keys, credentials, users, keys of tokens, the hosts file, lists of hosts, and
+    /// policies (of a directory, itself and what is in it now). Relative paths begin at `base_dir`.
     #[must_use]
     pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
         let file = &self.file;
@@ -137,6 +132,8 @@ impl Config {
         let tls = tls.flat_map(|tls| tls.files()).map(|path| &path.0);
         let paths = paths.chain(&file.dns.hosts_file.0).chain(tls);
         let mut paths: Vec<_> = paths.map(|path| base_dir.join(path)).collect();
+        paths.extend(lists::files(file, base_dir));
+        paths.extend(policies::files(file, base_dir));
         paths.sort();
         paths.dedup();
         paths
@@ -145,33 +142,26 @@ impl Config {
     /// A problem with the value at a JSON pointer, or with what holds it when it was not written.
     #[must_use]
     pub fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {
-        let mut holder = pointer;
-        loop {
-            if let Some(spot) = self.spots.get(holder) {
-                let position = if holder == pointer { &spot.value } else { &spot.key };
-                return self.source.problem(position, &spot.path, message, help);
-            }
-            match holder.rsplit_once('/') {
-                Some((above, _)) => holder = above,
-                None => {
-                    let path = pointer.trim_start_matches('/').replace('/', ".");
-                    return self.source.problem(&Position::Nowhere, &path, message, help);
-                }
-            }
-        }
+        self.sheet.problem(pointer, message, help)
+    }
+
+    /// What is not wrong and yet worth a look, as far as the file itself shows it.
+    pub(crate) fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The text, with its places.
+    pub(crate) fn sheet(&self) -> &Sheet {
+        &self.sheet
     }
 
     /// Whether a field was written, rather than left to its default.
     pub(crate) fn is_written(&self, pointer: &str) -> bool {
-        self.spots.contains_key(pointer)
+        self.sheet.is_written(pointer)
     }
 
     /// A place in words: "on line 3".
     pub(crate) fn place(&self, pointer: &str) -> String {
-        match self.problem(pointer, "", None).place {
-            Place::Line(quote) => format!("on line {}", quote.line),
-            Place::Flag(flag) => format!("in {flag}"),
-            Place::File(_) => "the default".to_owned(),
-        }
+        self.sheet.place(pointer)
     }
 }

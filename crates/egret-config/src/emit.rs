@@ -23,8 +23,8 @@ fn scalar(text: &str) -> String {
     let is_tame = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._/:+".contains(c))
         && !text.ends_with(':');
-    let reads_back =
-        is_tame && matches!(yaml::read(text).root, Some(node) if node.kind == Kind::Text(text.to_owned()));
+    let reads_back = is_tame
+        && matches!(yaml::read(text).roots.as_slice(), [node] if node.kind == Kind::Text(text.to_owned()));
     // YAML 1.1 readers take these for true and false.
     let is_risky = matches!(text, "off" | "on" | "yes" | "no" | "y" | "n");
     if reads_back && !is_risky && !looks_like_range(text) {

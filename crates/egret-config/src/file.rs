@@ -7,8 +7,10 @@ mod guard;
 mod http;
 mod limits;
 mod listeners;
+mod lists;
 mod logs;
 mod pac;
+mod policy;
 mod socks;
 mod timeouts;
 mod upstream;
@@ -25,13 +27,19 @@ pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
+pub use lists::{HostList, ListFormat};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
 pub use pac::Pac;
+pub use policy::{
+    ApiVersion, DEFAULT_PRIORITY, DefaultAction, HeaderMatch, HttpMatch, LabelSelector, PolicyAction,
+    PolicyDocument, PolicyKind, PolicyMetadata, PolicyMode, PolicyRule, PolicySource, PolicySpec, QueryMatch,
+    RateLimit, Requirement, SelectorOperator, ServerNameRule, Target, TlsDemand, TlsRule, TlsTreatment,
+};
 pub use socks::Socks;
 pub use timeouts::Timeouts;
 pub use upstream::{Dns, Family, Pool, Upstream};
 
-use crate::values::{AddressOrOff, ListenAddress, Time};
+use crate::values::{AddressOrOff, FilePath, ListenAddress, Time};
 
 /// The configuration of Egret. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,8 +83,31 @@ pub struct ConfigFile {
     /// Credentials of clients, in `Proxy-Authorization`. None are asked for unless there is something to
     /// check them against: `htpasswd`, `ldap` or `jwt`. The manual has a page about it, credentials.md.
     pub authentication: Authentication,
-    /// Where clients may go. Deny rules win over allow rules; the guard wins over both.
+    /// Where clients may go, in short: the same for everybody, by hosts, networks and ports. Deny rules win
+    /// over allow rules; the guard wins over both. It stands for one policy, and not beside `policies`.
     pub rules: Rules,
+    /// Who may go where, and how. The manual has a page about it, policy.md. Those of kind
+    /// `ClusterEgressPolicy` come first, in the order of their priority; the first of their rules that
+    /// matches decides. Then those of kind `EgressPolicy` for the client's namespace. Then `default`.
+    ///
+    /// Here, the fields of `metadata` and `spec` may also stand beside each other, without those two words.
+    #[schemars(length(max = 10_000), example = serde_json::json!([{"metadata": {"name": "builds"}, "spec": {"from": [{"users": ["ci-*"]}], "rules": [{"action": "Allow", "to": [{"hosts": ["**.pypi.org"]}]}]}}]))]
+    pub policies: Vec<PolicyDocument>,
+    /// YAML files with policies, one in each document, or directories of such files (`*.yaml`, `*.yml`,
+    /// `*.json`). They are read again when they change.
+    #[schemars(length(max = 1000), example = serde_json::json!(["policies/"]))]
+    pub policy_files: Vec<FilePath>,
+    /// What happens where no policy decides. By default `Allow`.
+    #[serde(rename = "default", skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Deny")]
+    pub default_action: Option<DefaultAction>,
+    /// Lists of hosts that rules name in `hostLists`.
+    #[schemars(length(max = 1000), example = serde_json::json!([{"name": "partners", "file": "partners.txt"}]))]
+    pub host_lists: Vec<HostList>,
+    /// Categories of hosts that rules name in `categories`; the same as lists, but apart from them, as they
+    /// come from whoever sorts the web into kinds.
+    #[schemars(length(max = 1000), example = serde_json::json!([{"name": "gambling", "file": "categories/gambling/domains"}]))]
+    pub categories: Vec<HostList>,
     /// Parent proxies. The first group that takes a destination is used; a destination that none takes
     /// is reached directly.
     #[schemars(example = serde_json::json!([{"name": "corp", "urls": ["http://proxy.corp:3128"], "noProxy": [".svc.cluster.local", "10.0.0.0/8"]}]))]
@@ -107,6 +138,11 @@ impl Default for ConfigFile {
             guard: Guard::default(),
             authentication: Authentication::default(),
             rules: Rules::default(),
+            policies: Vec::new(),
+            policy_files: Vec::new(),
+            default_action: None,
+            host_lists: Vec::new(),
+            categories: Vec::new(),
             parents: Vec::new(),
             drain: Drain::default(),
             tracing: Tracing::default(),

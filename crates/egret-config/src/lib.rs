@@ -12,13 +12,17 @@ mod config;
 mod credentials;
 mod emit;
 pub mod file;
+mod lists;
 mod mask;
+mod normal;
 mod overrides;
+mod policies;
 mod problem;
 mod reference;
 mod referenced;
 mod render;
 mod schema;
+mod sheet;
 mod source;
 mod suggest;
 mod terms;
@@ -26,19 +30,21 @@ pub mod values;
 mod walk;
 mod yaml;
 
-pub use command::{Form, Loaded, Verdict, check_file, check_file_with, load};
-pub use compile::{Compiled, LogSettings, TracingSettings};
+pub use command::{Form, Loaded, Verdict, check_file, check_file_with, files_of, load, load_with};
+pub use compile::{Compiled, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, LogFormat, LogLevel, LoopbackRule};
+pub use lists::{ListCache, ListFacts};
 pub use overrides::Overrides;
+pub use policies::rules_as_policy;
 pub use problem::{Place, Problem, Quote};
 pub use reference::{example, reference};
-pub use render::{render, render_json};
+pub use render::{render, render_json, render_warnings};
 pub use schema::schema;
 
 /// What a fuzz target calls: reads, checks and renders whatever bytes these are. It must never panic.
 pub fn fuzz_check(bytes: &[u8]) {
     if let Err(problems) = check_bytes(bytes, "fuzz.yaml", &Overrides::default()) {
-        let _ = (render(&problems, true), render_json(&problems));
+        let _ = (render(&problems, true), render_json(&problems, &[]));
     }
 }

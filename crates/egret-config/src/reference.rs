@@ -121,6 +121,15 @@ fn kind(shape: &Shape<'_>) -> String {
         Some("path-or-off") => "path, or `off`",
         Some("name") => "name",
         Some("domain") => "domain",
+        Some("name-pattern") => "name or pattern",
+        Some("service-account") => "service account or pattern",
+        Some("path-pattern") => "path or pattern",
+        Some("media-type") => "media type or pattern",
+        Some("method") => "method",
+        Some("header-name") => "name of a header field",
+        Some("list-term") => "host pattern or network",
+        Some("request-rate" | "byte-rate") => "rate",
+        Some("condition") => "CEL",
         _ if has_type(scalar, "boolean") => "`true` or `false`",
         _ if has_type(scalar, "integer") => "whole number",
         _ if has_type(scalar, "number") => "number",
@@ -159,7 +168,7 @@ fn description(field: &Value) -> Option<&str> {
 
 /// Breaks lines before column 110.
 fn wrap(text: &str) -> String {
-    fold(text, "", 110)
+    text.split("\n\n").map(|paragraph| fold(paragraph, "", 110)).collect::<Vec<_>>().join("\n")
 }
 
 fn fold(text: &str, prefix: &str, width: usize) -> String {
@@ -219,9 +228,15 @@ fn example_field(
         text.push_str(&fold(description, &format!("{indent}# "), 100));
     }
     if let Some(object) = shape.object.filter(|_| shape.words.is_empty()) {
+        if object.get("additionalProperties").is_some_and(Value::is_object) {
+            let example = example_of(field, &shape).map(flow).unwrap_or_default();
+            text.push_str(&format!("{indent}{name}: {example}\n"));
+            return;
+        }
         let is_left_out = default.is_none() && object.get("required").is_some();
         if is_left_out {
-            fields_of(text, &format!("{indent}# {name}:"), object, indent, "# ");
+            let comment = if required { "" } else { "# " };
+            fields_of(text, &format!("{indent}{comment}{name}:"), object, indent, comment);
             return;
         }
         text.push_str(&format!("{indent}{name}:\n"));
@@ -231,12 +246,17 @@ fn example_field(
         }
         return;
     }
-    if let Some(default) = default {
-        text.push_str(&format!("{indent}{name}: {}\n", flow(default)));
+    if let Some(object) = shape.object.filter(|_| default.is_none()) {
+        fields_of(text, &format!("{indent}# {name}:"), object, indent, "# ");
+        return;
     }
     let items = shape.list.and_then(|list| list.get("items")).map(Shape::of);
-    if let Some(object) = items.and_then(|items| items.object).filter(|_| example_of(field, &shape).is_some())
-    {
+    let items = items.and_then(|items| items.object).filter(|_| example_of(field, &shape).is_some());
+    // A list that must be there is written out below.
+    if let Some(default) = default.filter(|_| items.is_none() || !required) {
+        text.push_str(&format!("{indent}{name}: {}\n", flow(default)));
+    }
+    if let Some(object) = items {
         item(text, name, object, indent, if required { "" } else { "# " });
         return;
     }

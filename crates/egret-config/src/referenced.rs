@@ -27,7 +27,7 @@ pub(crate) struct FileError {
     pub(crate) help: Option<&'static str>,
 }
 
-fn error(path: &Path, what: &str, help: Option<&'static str>) -> FileError {
+pub(crate) fn error(path: &Path, what: &str, help: Option<&'static str>) -> FileError {
     FileError { message: format!("the file `{}` {what}", path.display()), help }
 }
 
@@ -38,6 +38,12 @@ pub(crate) fn configuration(path: &Path) -> Result<Vec<u8>, Vec<Problem>> {
         let place = Place::File(path.display().to_string().into());
         vec![Problem { message, help: help.map(ToOwned::to_owned), path: String::new(), place }]
     })
+}
+
+/// Reads a file of policies.
+pub(crate) fn policies(path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+    // One byte more than is allowed, so that the check says that it is too large.
+    bounded(path, most + 1)
 }
 
 /// Reads CA certificates in PEM.
@@ -169,7 +175,7 @@ fn bounded(path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-fn unreadable(path: &Path, cause: &std::io::Error) -> FileError {
+pub(crate) fn unreadable(path: &Path, cause: &std::io::Error) -> FileError {
     match cause.kind() {
         ErrorKind::NotFound => error(path, "does not exist", None),
         ErrorKind::PermissionDenied => {

@@ -9,7 +9,7 @@ use crate::problem::{Place, Problem};
 pub fn render(problems: &[Problem], colour: bool) -> String {
     let mut text = String::new();
     for one in problems {
-        text.push_str(&problem(one, colour));
+        text.push_str(&element(one, Level::ERROR, colour));
         text.push_str("\n\n");
     }
     match problems.len() {
@@ -20,21 +20,39 @@ pub fn render(problems: &[Problem], colour: bool) -> String {
     text
 }
 
-/// All problems as a JSON array, for programs.
+/// What is worth a look, one after the other. `colour` writes ANSI escapes.
 #[must_use]
-pub fn render_json(problems: &[Problem]) -> String {
-    let list = problems.iter().map(Problem::to_json).collect();
+pub fn render_warnings(warnings: &[Problem], colour: bool) -> String {
+    warnings.iter().map(|one| format!("{}\n\n", element(one, Level::WARNING, colour))).collect()
+}
+
+/// All problems as a JSON array, for programs: `severity` is `error` for what is wrong, and `warning` for
+/// what is worth a look.
+#[must_use]
+pub fn render_json(problems: &[Problem], warnings: &[Problem]) -> String {
+    let with = |severity: &'static str| {
+        move |problem: &Problem| {
+            let mut object = problem.to_json();
+            object["severity"] = severity.into();
+            object
+        }
+    };
+    let list = problems.iter().map(with("error")).chain(warnings.iter().map(with("warning"))).collect();
     format!("{:#}\n", serde_json::Value::Array(list))
 }
 
 pub(crate) fn problem(problem: &Problem, colour: bool) -> String {
+    element(problem, Level::ERROR, colour)
+}
+
+fn element(problem: &Problem, level: Level<'_>, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let title = match &problem.place {
         Place::Flag(flag) => format!("{flag}: {}", problem.message),
         Place::Line(_) if !problem.path.is_empty() => format!("{}: {}", problem.path, problem.message),
         _ => problem.message.clone(),
     };
-    let mut group = Group::with_title(Level::ERROR.primary_title(title));
+    let mut group = Group::with_title(level.primary_title(title));
     group = match &problem.place {
         Place::Line(quote) => group.element(
             Snippet::source(quote.text.as_str())

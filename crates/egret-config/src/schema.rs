@@ -18,12 +18,41 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 /// The JSON Schema of `egret.yaml` (draft 2020-12), with descriptions, defaults and examples.
 #[must_use]
 pub fn schema() -> Value {
-    SCHEMA.clone()
+    let mut schema = SCHEMA.clone();
+    if let Some(items) = schema.pointer_mut("/properties/policies/items") {
+        *items = with_short_form(items);
+    }
+    schema
+}
+
+/// The schema of a policy that also takes the short form, in which the fields of `metadata` and `spec` stand
+/// beside each other. The walk does not need to know it: see [`crate::normal`].
+fn with_short_form(long: &Value) -> Value {
+    let mut short = long.clone();
+    let mut required = Vec::new();
+    for inner in ["metadata", "spec"] {
+        let Some(properties) = short.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        let Some(mut inner) = properties.shift_remove(inner) else { continue };
+        if let Some(Value::Object(fields)) = inner.get_mut("properties") {
+            properties.append(fields);
+        }
+        if let Some(Value::Array(names)) = inner.get_mut("required") {
+            required.append(names);
+        }
+    }
+    short["required"] = Value::Array(required);
+    serde_json::json!({ "anyOf": [long, short] })
 }
 
 /// The same, shared.
 pub(crate) fn shared() -> &'static Value {
     &SCHEMA
+}
+
+/// The schema of one policy.
+pub(crate) fn policy_document() -> &'static Value {
+    let policies = Shape::of(&SCHEMA).object.and_then(|root| root.get("properties")?.get("policies"));
+    policies.and_then(|policies| policies.get("items")).unwrap_or(&Value::Null)
 }
 
 /// Takes out what tells a reader nothing: the widths of integers, and `null`, which stands for a field that

@@ -140,7 +140,7 @@ fn is_or_off(schema: &Map<String, Value>) -> bool {
 }
 
 /// The known name that is most like this one: case, `_` and `-` do not count.
-fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }

@@ -6,6 +6,8 @@
 mod address;
 mod duration;
 mod login;
+mod pattern;
+mod rate;
 mod size;
 mod url;
 mod word;
@@ -15,12 +17,14 @@ use std::fmt;
 pub use address::{Address, AddressOrOff, DnsServer, ListenAddress, Network, SourceAddress};
 pub use duration::Time;
 pub use login::{DirectoryUrl, KeysUrl, Realm, Words};
+pub use pattern::{AccountPattern, HeaderName, ListTerm, MediaType, Method, NamePattern, PathPattern};
+pub use rate::{ByteRate, RequestRate};
 pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
 pub use word::{
-    ClientPattern, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm, PacAnswer, Ports,
-    ServiceName, Via,
+    ClientPattern, Condition, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm,
+    PacAnswer, Ports, Sentence, ServiceName, Via,
 };
 
 use serde_json::{Value, json};
@@ -124,9 +128,12 @@ macro_rules! textual {
 }
 
 textual!(
+    AccountPattern,
     Address,
     AddressOrOff,
+    ByteRate,
     ClientPattern,
+    Condition,
     Contact,
     DirectoryUrl,
     DnsServer,
@@ -134,16 +141,24 @@ textual!(
     Endpoint,
     FilePath,
     FilePathOrOff,
+    HeaderName,
     HostTerm,
     KeysUrl,
+    ListTerm,
     ListenAddress,
+    MediaType,
+    Method,
     Name,
+    NamePattern,
     Network,
     NoProxyTerm,
     PacAnswer,
+    PathPattern,
     Ports,
     ProxyUrl,
     Realm,
+    RequestRate,
+    Sentence,
     ServiceName,
     Size,
     SourceAddress,

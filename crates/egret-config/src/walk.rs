@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::problem::Problem;
 use crate::schema::{self, Shape, has_type, properties};
-use crate::source::Position;
+use crate::source::{Position, Source};
 use crate::suggest;
 use crate::values::check_format;
-use crate::yaml::{Entry, Kind, Node, shorten};
+use crate::yaml::{Entry, Fault, Kind, Node, shorten};
 
 /// So many findings end the walk: nobody reads more, and a hostile file has no end of them.
 pub(crate) const MOST_FINDINGS: usize = 100;
@@ -24,6 +25,19 @@ pub(crate) struct Finding {
     pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+}
+
+impl Finding {
+    /// As it is said.
+    pub(crate) fn problem(&self, source: &Source) -> Problem {
+        source.problem(&self.position, &self.path, &self.message, self.help.as_deref())
+    }
+}
+
+impl From<Fault> for Finding {
+    fn from(fault: Fault) -> Self {
+        Self { position: fault.position, path: String::new(), message: fault.message, help: fault.help }
+    }
 }
 
 /// Where a value that was kept stands.
@@ -58,6 +72,13 @@ impl Walk {
         let mut walk = Self::default();
         let value = walk.node(schema::shared(), root, &Here { path: "", pointer: "" });
         (walk, value.unwrap_or_else(|| Value::Object(Map::new())))
+    }
+
+    /// Walks a policy. `path` and `pointer` say where it stands among others.
+    pub(crate) fn policy(&mut self, node: &Node, path: &str, pointer: &str) -> Option<Value> {
+        let spot = Spot { key: node.position.clone(), value: node.position.clone(), path: path.to_owned() };
+        self.spots.insert(pointer.to_owned(), spot);
+        self.node(schema::policy_document(), node, &Here { path, pointer })
     }
 
     fn find(
@@ -102,12 +123,16 @@ impl Walk {
             if self.findings.len() >= MOST_FINDINGS {
                 break;
             }
-            let path = if here.path.is_empty() {
+            let path = if entry.key_position == Position::Nowhere {
+                here.path.to_owned()
+            } else if here.path.is_empty() {
                 shorten(&entry.key)
             } else {
                 format!("{}.{}", here.path, shorten(&entry.key))
             };
-            let Some((name, schema)) = properties(object).find(|(name, _)| **name == entry.key) else {
+            let named = properties(object).find(|(name, _)| **name == entry.key);
+            let any = object.get("additionalProperties").filter(|schema| schema.is_object());
+            let Some((name, schema)) = named.or(any.map(|schema| (&entry.key, schema))) else {
                 let help = suggest::field(&entry.key, object);
                 self.find(
                     &entry.key_position,
@@ -117,7 +142,7 @@ impl Walk {
                 );
                 continue;
             };
-            let pointer = format!("{}/{name}", here.pointer);
+            let pointer = format!("{}/{}", here.pointer, name.replace('/', "~1"));
             let spot = Spot {
                 key: entry.key_position.clone(),
                 value: entry.value.position.clone(),

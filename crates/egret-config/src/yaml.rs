@@ -11,12 +11,25 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag}
 use crate::source::Position;
 use crate::walk::MOST_FINDINGS;
 
+/// What a file may come to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The most nodes after aliases were put in. It stops a small file that unfolds to a huge one.
+    nodes: usize,
+    /// Whether there may be several documents.
+    many: bool,
+}
+
+/// The configuration itself.
+const CONFIGURATION: Bounds = Bounds { nodes: 100_000, many: false };
+
+/// A file of policies.
+const POLICIES: Bounds = Bounds { nodes: 1_000_000, many: true };
+
 /// The largest file that is read, in bytes. Far more than any real configuration, little enough to hold.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// The deepest nesting; the schema itself needs five.
 const MAX_DEPTH: usize = 32;
-/// The most nodes after aliases were put in. It stops a small file that unfolds to a huge one.
-const MAX_NODES: usize = 100_000;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +71,8 @@ pub(crate) struct Fault {
 /// A tree, as far as it could be read, and what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// `None` when nothing can be said about the content.
-    pub(crate) root: Option<Node>,
+    /// The documents; none when nothing can be said about the content.
+    pub(crate) roots: Vec<Node>,
     pub(crate) faults: Vec<Fault>,
     /// Where scalars stand whose secrets the look of a line does not show.
     pub(crate) hidden: Vec<Range<usize>>,
@@ -102,12 +115,35 @@ impl Node {
 
 /// Reads one document.
 pub(crate) fn read(text: &str) -> Reading {
+    let mut reading = read_within(text, CONFIGURATION);
+    if reading.roots.is_empty() && reading.faults.is_empty() {
+        reading.roots.push(Node { position: Position::Nowhere, kind: Kind::Null });
+    }
+    reading
+}
+
+/// Reads all documents of a file of policies.
+pub(crate) fn read_policies(text: &str) -> Reading {
+    read_within(text, POLICIES)
+}
+
+fn read_within(text: &str, bounds: Bounds) -> Reading {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
-    let mut reader = Reader { text, ..Reader::default() };
+    let mut reader = Reader {
+        text,
+        bounds,
+        stack: Vec::new(),
+        roots: Vec::new(),
+        documents: 0,
+        anchors: HashMap::new(),
+        nodes: 0,
+        faults: Vec::new(),
+        hidden: Vec::new(),
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         let result = match event {
             Ok((event, span)) => reader.event(event, span),
@@ -116,18 +152,17 @@ pub(crate) fn read(text: &str) -> Reading {
         let enough = reader.faults.len() >= MOST_FINDINGS;
         if result.is_err() || enough {
             reader.faults.extend(result.err());
-            return Reading { root: None, faults: reader.faults, hidden: reader.hidden };
+            return Reading { roots: Vec::new(), faults: reader.faults, hidden: reader.hidden };
         }
     }
-    let root = reader.root.unwrap_or(Node { position: Position::Nowhere, kind: Kind::Null });
-    Reading { root: Some(root), faults: reader.faults, hidden: reader.hidden }
+    Reading { roots: reader.roots, faults: reader.faults, hidden: reader.hidden }
 }
 
-#[derive(Default)]
 struct Reader<'text> {
     text: &'text str,
+    bounds: Bounds,
     stack: Vec<Frame>,
-    root: Option<Node>,
+    roots: Vec<Node>,
     documents: usize,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -153,7 +188,7 @@ impl Reader<'_> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
-                if self.documents > 1 {
+                if self.documents > 1 && !self.bounds.many {
                     return Err(Fault {
                         position: Position::File(range),
                         message: "a second document begins here".to_owned(),
@@ -240,10 +275,10 @@ impl Reader<'_> {
     /// Puts a finished node where it belongs.
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
         self.nodes += 1;
-        if self.nodes > MAX_NODES {
+        if self.nodes > self.bounds.nodes {
             return Err(Fault {
                 position: node.position,
-                message: format!("the file unfolds to more than {MAX_NODES} values"),
+                message: format!("the file unfolds to more than {} values", self.bounds.nodes),
                 help: Some("use fewer aliases, or shorter lists".to_owned()),
             });
         }
@@ -251,7 +286,7 @@ impl Reader<'_> {
             self.anchors.insert(anchor, node.clone());
         }
         let Some(frame) = self.stack.last_mut() else {
-            self.root = Some(node);
+            self.roots.push(node);
             return Ok(());
         };
         match &mut frame.node.kind {

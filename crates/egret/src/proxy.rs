@@ -3,11 +3,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egret_config::{Compiled, Loaded, LogFormat, TracingSettings};
+use egret_config::{Compiled, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{HttpSettings, Snapshot};
 use egret_proxy::access_log::AccessLog;
@@ -51,6 +51,8 @@ pub(crate) struct App {
     pub listeners: Vec<ListenerSlot>,
     /// The settings in force that only a restart can change.
     pub fixed: Fixed,
+    /// Files of lists that were read, so that a reload reads what has changed alone.
+    pub lists: Mutex<ListCache>,
 }
 
 /// Settings that are fixed for the life of the process.
@@ -84,7 +86,8 @@ impl Fixed {
 
 /// Runs the proxy until a signal ends it.
 pub(crate) fn run(args: ProxyArgs) -> ExitCode {
-    let loaded = egret_config::load(args.config.as_deref(), &args.overrides(), 1)
+    let mut lists = ListCache::default();
+    let loaded = egret_config::load_with(args.config.as_deref(), &args.overrides(), 1, &mut lists)
         .and_then(|loaded| crate::tls::load(&loaded, &[]).map(|listeners| (loaded, listeners)));
     let (loaded, listeners) = match loaded {
         Ok(loaded) => loaded,
@@ -99,7 +102,7 @@ pub(crate) fn run(args: ProxyArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("the runtime cannot be started", &error.to_string()),
     };
-    match runtime.block_on(serve(args, loaded, listeners, diagnostics)) {
+    match runtime.block_on(serve(args, loaded, listeners, diagnostics, lists)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { what, why }) => fail(&what, &why),
     }
@@ -125,11 +128,13 @@ async fn serve(
     loaded: Loaded,
     listeners: Vec<ListenerSlot>,
     diagnostics: Diagnostics,
+    lists: ListCache,
 ) -> Result<(), Failure> {
     let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
     let fixed = Fixed::of(&compiled);
     let workers = worker_count(compiled.process.workers);
+    reload::warn(&compiled);
     crate::tls::warn(&listeners);
     let bound = bind_listeners(&listeners, workers)?;
     let admin = bind_admin(&args, compiled.admin)?;
@@ -172,8 +177,19 @@ async fn serve(
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
-    let app =
-        Arc::new(App { args, server, metrics, log, diagnostics, instance, bound: own, listeners, fixed });
+    let lists = Mutex::new(lists);
+    let app = Arc::new(App {
+        args,
+        server,
+        metrics,
+        log,
+        diagnostics,
+        instance,
+        bound: own,
+        listeners,
+        fixed,
+        lists,
+    });
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }

@@ -1,7 +1,8 @@
 //! Taking a changed configuration into use.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use egret_core::settings::DrainSettings;
@@ -27,6 +28,18 @@ impl Watcher {
     #[must_use]
     pub(crate) fn new(files: Vec<PathBuf>) -> Self {
         let seen = look(&files);
+        Self { files, seen }
+    }
+
+    /// Watches these files from now on, where those that were watched before count as they were when this
+    /// one looked: what has changed while it was being read is noticed.
+    fn followed_by(self, mut files: Vec<PathBuf>) -> Self {
+        files.sort();
+        files.dedup();
+        let before: HashMap<PathBuf, Option<State>> = self.files.into_iter().zip(self.seen).collect();
+        let seen = look(&files);
+        let seen = files.iter().zip(seen).map(|(file, now)| before.get(file).copied().unwrap_or(now));
+        let seen = seen.collect();
         Self { files, seen }
     }
 
@@ -62,7 +75,12 @@ fn look(files: &[PathBuf]) -> Vec<Option<State>> {
 /// the files that it refers to now.
 pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let generation = app.server.generation() + 1;
-    let loaded = egret_config::load(app.args.config.as_deref(), &app.args.overrides(), generation);
+    let watcher = Watcher::new(watcher.files);
+    let (path, overrides) = (app.args.config.as_deref(), app.args.overrides());
+    let loaded = {
+        let mut lists = app.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        egret_config::load_with(path, &overrides, generation, &mut lists)
+    };
     let loaded = loaded.and_then(|loaded| {
         let listeners = crate::tls::load(&loaded, &app.listeners)?;
         Ok((loaded, listeners))
@@ -78,11 +96,14 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
                 count => format!("it has {count} errors"),
             };
             refused(app, cause, &why);
-            return Watcher::new(watcher.files);
+            // What the refused configuration refers to is where it may be put right.
+            let files = watcher.files.iter().cloned().chain(egret_config::files_of(path, &overrides));
+            let files = files.collect();
+            return watcher.followed_by(files);
         }
     };
     let mut compiled = loaded.compiled;
-    let files = Watcher::new(loaded.files);
+    let files = watcher.followed_by(loaded.files);
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
             "addresses, TLS on or off, admin, workers, tracing and log.format change with a restart; the rest is in force now"
@@ -93,6 +114,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
         refused(app, cause, &error.to_string());
         return files;
     }
+    warn(&compiled);
     crate::tls::warn(&listeners);
     crate::tls::apply(&app.listeners, &listeners);
     app.server.recheck();
@@ -104,6 +126,13 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     app.metrics.config_reloaded(generation);
     tracing::info!(generation, cause, "the configuration was reloaded");
     files
+}
+
+/// Says what is not wrong with a configuration, and yet worth a look.
+pub(crate) fn warn(compiled: &egret_config::Compiled) {
+    for warning in &compiled.warnings {
+        tracing::warn!("configuration: {}", warning.one_line());
+    }
 }
 
 fn refused(app: &App, cause: &str, why: &str) {

@@ -25,6 +25,14 @@ pub struct Via(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact(pub String);
 
+/// A sentence shown to whoever is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence(pub String);
+
+/// A condition in CEL. What it means is for the compiler of conditions to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition(pub String);
+
 /// The service's name in traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceName(pub String);
@@ -60,6 +68,9 @@ pub struct PacAnswer(pub String);
 /// A port, or a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports(pub PortRange);
+
+/// The longest condition, in bytes: nobody could review a longer one.
+const LONGEST_CONDITION: usize = 4096;
 
 /// Printable text of a bounded length, on one line.
 fn line(text: &str, what: &str, longest: usize) -> Result<String, Complaint> {
@@ -142,6 +153,38 @@ impl Textual for Contact {
 
     fn read(text: &str) -> Result<Self, Complaint> {
         line(text, "the contact", 200).map(Self)
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Sentence {
+    const FORMAT: &'static str = "sentence";
+    const EXAMPLE: &'static str = "code is hosted on git.example alone";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        line(text, "the text", 500).map(Self)
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Textual for Condition {
+    const FORMAT: &'static str = "condition";
+    const EXAMPLE: &'static str = "identity.user.startsWith('ci-')";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        if text.trim().is_empty() {
+            return Err(Complaint::new("the condition is empty").help("leave the field out"));
+        }
+        if text.len() > LONGEST_CONDITION {
+            return Err(Complaint::new(format!("the condition is longer than {LONGEST_CONDITION} bytes")));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     fn write(&self) -> String {

@@ -76,7 +76,7 @@ mistakes! {
 
 #[test]
 fn json_names_file_line_and_column() {
-    insta::assert_snapshot!(render_json(&problems("limits:\n  conections: 10\n")));
+    insta::assert_snapshot!(render_json(&problems("limits:\n  conections: 10\n"), &[]));
 }
 
 #[test]

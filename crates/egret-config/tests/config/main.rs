@@ -9,6 +9,7 @@ mod examples;
 mod generated;
 mod hostile;
 mod overrides;
+mod policy_errors;
 mod secrets;
 
 use egret_config::Problem;

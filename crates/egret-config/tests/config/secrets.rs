@@ -9,7 +9,12 @@ fn shown(bytes: &[u8], overrides: &Overrides) -> String {
         Ok(config) => format!("{config:?}").split("source:").next().unwrap_or_default().to_owned(),
         Err(problems) => {
             let lines: Vec<_> = problems.iter().map(egret_config::Problem::one_line).collect();
-            format!("{}{}{}{problems:?}", render(&problems, true), render_json(&problems), lines.join("\n"))
+            format!(
+                "{}{}{}{problems:?}",
+                render(&problems, true),
+                render_json(&problems, &[]),
+                lines.join("\n")
+            )
         }
     }
 }
