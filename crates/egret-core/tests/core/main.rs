@@ -10,6 +10,7 @@ mod host;
 mod no_proxy;
 mod pattern;
 mod policy;
+mod when;
 
 use proptest::prelude::ProptestConfig;
 

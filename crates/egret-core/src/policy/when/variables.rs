@@ -78,7 +78,7 @@ const TABLE: &[Entry] = &[
         values: &["address", "certificate", "htpasswd", "ldap", "jwt"],
         ..entry("identity.proof", Variable::Proof, Holds::Text(16))
     },
-    entry("identity.certificate.names", Variable::CertificateNames, Holds::Texts(64, 512)),
+    entry("identity.certificate.names", Variable::CertificateNames, Holds::Texts(16, 512)),
     entry("identity.certificate.spiffe", Variable::Spiffe, Holds::Text(2048)),
     entry("identity.namespace", Variable::Namespace, Holds::Text(63)),
     entry("identity.serviceAccount", Variable::ServiceAccount, Holds::Text(253)),

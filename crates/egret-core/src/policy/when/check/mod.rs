@@ -55,20 +55,15 @@ pub(super) fn check(
     };
     let whole = checker.check(tree);
     if !matches!(whole.value_type, Type::Bool | Type::Wrong) {
-        let error =
-            WhenError::new(format!("the condition is {}, but it must be a bool", whole.value_type.one()));
-        checker.errors.push(match whole.value_type {
-            Type::Wrong => error,
-            _ => error.help("compare it with something"),
-        });
+        let error = format!("the condition is {}, but it must be a bool", whole.value_type.one());
+        checker.error(whole.expr.at as usize, error, "compare it with something");
     }
     if checker.errors.is_empty() && whole.cost > MAX_COST {
         let error = WhenError::new(format!(
             "the condition could cost {} units, at most {MAX_COST} are allowed",
             whole.cost
         ));
-        let help = "fewer loops inside loops, shorter patterns, or a test of size() do not help the estimate; \
-                    split the condition over several rules, or look at one key instead of all";
+        let help = "look at one key instead of all, put no loop into a loop, or split it over several rules";
         checker.errors.push(error.help(help));
     }
     if checker.errors.is_empty() { Ok((whole.expr, checker.mentions)) } else { Err(checker.errors) }

@@ -210,7 +210,12 @@ impl Checker<'_> {
         };
         if needle.value_type.join(&of).is_none() {
             let message = format!("`in` looks for {} among {} values", needle.value_type.one(), of);
-            return self.wrong(at, message, same_type_help(&needle, &needle));
+            let help = match (&needle.expr.node, &of) {
+                (Node::Int(int), Type::String) => format!("write \"{int}\""),
+                (Node::Text(text), Type::Int) if text.parse::<i64>().is_ok() => format!("write {text}"),
+                _ => String::new(),
+            };
+            return self.wrong(at, message, help);
         }
         if matches!(hay.value_type, Type::Map(..)) {
             return self.has_key(at, hay, needle);
