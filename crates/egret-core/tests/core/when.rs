@@ -436,7 +436,7 @@ fn says_what_is_wrong_and_what_to_do() {
             "column 18: nothing in a condition is ever null (texts are \"\" and lists are empty where there is nothing; has(…) tests for it)",
         ),
         (
-            "Foo{a: 1} == Foo{a: 1}",
+            "Foo{a: 1} == 1",
             "column 4: there is no message type `Foo` (conditions have no messages, only {\"key\": value})",
         ),
         (
@@ -572,6 +572,7 @@ fn says_what_is_wrong_and_what_to_do() {
             "request.headers['X-Team'] == ''",
             "column 17: the names of headers are in lower case here (write \"x-team\")",
         ),
+        ("!'a' in identity.groups", "column 6: `!` binds closer than `in` (write !(x in y))"),
         ("a.?b == 1", "column 2: `.` is not expected here"),
     ] {
         let told = errors(text);

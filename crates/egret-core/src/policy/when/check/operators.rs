@@ -1,6 +1,6 @@
 //! Operators.
 
-use cel::common::ast::{IdedExpr, operators};
+use cel::common::ast::{Expr as Tree, IdedExpr, operators};
 
 use super::super::cost::{self, Size};
 use super::super::program::{Arithmetic, Comparison, Node};
@@ -190,13 +190,19 @@ impl Checker<'_> {
                 return self.wrong(at, message, help);
             }
         };
-        let copied = cost::bytes(size.total());
+        // The elements of a list are shared, not copied.
+        let copied = if value_type == Type::String { cost::bytes(size.count) } else { size.count };
         let cost = left.cost.saturating_add(right.cost).saturating_add(1 + copied);
         let node = Node::Arithmetic(operation, Box::new(left.expr), Box::new(right.expr));
         self.made(at, node, value_type, size, cost)
     }
 
     fn membership(&mut self, at: usize, needle: &IdedExpr, hay: &IdedExpr) -> Typed {
+        if let Tree::Call(call) = &needle.expr
+            && call.func_name == operators::LOGICAL_NOT
+        {
+            return self.wrong(at, "`!` binds closer than `in`", "write !(x in y)");
+        }
         let (needle, hay) = (self.check(needle), self.check(hay));
         let of = match &hay.value_type {
             Type::List(of) => (**of).clone(),
