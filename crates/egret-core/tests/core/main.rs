@@ -11,6 +11,7 @@ mod no_proxy;
 mod pattern;
 mod policy;
 mod when;
+mod when_manual;
 mod when_properties;
 
 use proptest::prelude::ProptestConfig;

@@ -228,6 +228,15 @@ pub(super) const SPECIAL: &[(&str, &[usize])] = &[
     ("map", &[2, 3]),
 ];
 
+/// The names of all functions and loops, for the manual.
+#[must_use]
+pub fn functions() -> Vec<&'static str> {
+    let mut all: Vec<_> = names().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The names of all functions, for suggestions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     OVERLOADS.iter().map(|overload| overload.name).chain(SPECIAL.iter().map(|(name, _)| *name))

@@ -30,8 +30,9 @@ pub use cost::MAX_COST;
 pub use error::WhenError;
 pub use facts::{Facts, Headers, RequestFacts};
 pub use fault::{FaultKind, WhenFault};
+pub use functions::functions;
 pub use scan::{MAX_NESTING, MAX_TEXT_BYTES, MAX_TOKENS};
-pub use variables::table;
+pub use variables::variables;
 
 use check::Mentions;
 use program::Expr;

@@ -90,9 +90,9 @@ const TABLE: &[Entry] = &[
     Entry { lower_case: true, ..entry("destination.ip", Variable::DestinationIp, Holds::Text(39)) },
     entry("request.method", Variable::Method, Holds::Text(32)),
     Entry { values: &["http", "https"], ..entry("request.scheme", Variable::Scheme, Holds::Text(8)) },
-    entry("request.path", Variable::Path, Holds::Text(8192)),
+    entry("request.path", Variable::Path, Holds::Text(16_384)),
     entry("request.query", Variable::Query, Holds::TextsByText(64, 16, 512)),
-    Entry { lower_case: true, ..entry("request.headers", Variable::Headers, Holds::TextByText(128, 8192)) },
+    Entry { lower_case: true, ..entry("request.headers", Variable::Headers, Holds::TextByText(200, 4096)) },
     entry("request.bodyLength", Variable::BodyLength, Holds::Int),
     entry("request.userAgent", Variable::UserAgent, Holds::Text(1024)),
     entry("time.now", Variable::Now, Holds::Timestamp),
@@ -155,8 +155,8 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|entry| entry.path)
 }
 
-/// Each variable with the name of its type, for the documentation.
+/// Each variable with the name of its type, for the manual.
 #[must_use]
-pub fn table() -> Vec<(&'static str, String)> {
+pub fn variables() -> Vec<(&'static str, String)> {
     TABLE.iter().map(|entry| (entry.path, entry.value_type().to_string())).collect()
 }
