@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use egret_core::destination::Destination;
 use egret_core::htpasswd::{HashScheme, MAX_USER_BYTES, UserFile, check_user_name};
+use egret_core::identity::Identity;
+use egret_core::policy::when::{Facts, FaultKind, Headers, RequestFacts, When};
 use egret_core::record::Protocol;
 use egret_proxy::credentials::header::{self, Offered};
 use egret_proxy::http1::chunked::{Decoder, Emit, Ranges};
@@ -271,5 +273,58 @@ pub fn hello(data: &[u8]) {
             let theirs = egret_core::destination::Host::parse(name);
             assert_eq!(theirs.as_ref(), Ok(host));
         }
+    }
+}
+/// A condition: errors that stand in it, or a program that decides, and decides the same again. What follows a
+/// zero byte is the request that it is decided over.
+pub fn when(data: &[u8]) {
+    let (text, request) = match data.iter().position(|byte| *byte == 0) {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (data, &[][..]),
+    };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let when = match When::compile(text) {
+        Ok(when) => when,
+        Err(errors) => {
+            assert!(!errors.is_empty());
+            for error in errors {
+                assert!(!error.message.is_empty() && error.line.is_some() == error.column.is_some());
+                assert!(!error.message.contains("Egret's own"), "{text:?}: {error}");
+                assert!(error.line.is_none_or(|line| line <= text.split('\n').count()), "{text:?}: {error}");
+            }
+            return;
+        }
+    };
+    let request_text = String::from_utf8_lossy(request);
+    let fields = Field(request);
+    let request = RequestFacts {
+        method: "GET",
+        scheme: "http",
+        path: &request_text,
+        query: Some(&request_text),
+        headers: &fields,
+        body_length: Some(request.len() as u64),
+    };
+    let identity = Identity::from_address(([192, 0, 2, 1], 40_000).into());
+    let destination = Destination::from(std::net::SocketAddr::from(([192, 0, 2, 2], 443)));
+    for request in [Some(&request), None] {
+        let now = std::time::UNIX_EPOCH;
+        let facts = Facts { identity: &identity, destination: &destination, address: None, request, now };
+        let said = when.evaluate(&facts);
+        assert_eq!(said, when.evaluate(&facts), "{text:?}");
+        if let Err(fault) = said {
+            assert_ne!(fault.kind(), &FaultKind::Internal, "{text:?}");
+            assert!(request.is_none() || fault.kind() != &FaultKind::NoRequest, "{text:?}");
+        }
+    }
+}
+
+/// Two headers of one value.
+struct Field<'a>(&'a [u8]);
+
+impl Headers for Field<'_> {
+    fn for_each(&self, f: &mut dyn FnMut(&str, &[u8])) {
+        f("Accept", self.0);
+        f("accept", self.0);
     }
 }

@@ -63,6 +63,18 @@ const TOKENS: &[&[u8]] = &[
     b"\x16\x03\x01\x00",
     b"\x00\x00\x00\x0e\x00\x0c\x00\x00\x09a.example",
     b"\x00\x10\x00\x05\x00\x03\x02h2",
+    b"identity.user",
+    b"request.headers",
+    b" && ",
+    b" ? ",
+    b".exists(x, ",
+    b".matches('",
+    b"(",
+    b")",
+    b"[",
+    b"]",
+    b"'",
+    b" == ",
 ];
 
 fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
@@ -118,6 +130,7 @@ fn main() {
         ("credentials", egret_fuzz::credentials),
         ("certificates", egret_fuzz::certificates),
         ("hello", egret_fuzz::hello),
+        ("when", egret_fuzz::when),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);

@@ -10,6 +10,9 @@ mod host;
 mod no_proxy;
 mod pattern;
 mod policy;
+mod when;
+mod when_manual;
+mod when_properties;
 
 use proptest::prelude::ProptestConfig;
 
