@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use egret_core::destination::Destination;
 use egret_core::htpasswd::{HashScheme, MAX_USER_BYTES, UserFile, check_user_name};
 use egret_core::identity::Identity;
-use egret_core::policy::when::{Facts, FaultKind, Headers, RequestFacts, When};
+use egret_core::policy::when::{Facts, FaultKind, When};
+use egret_core::policy::{Headers, RequestFacts};
 use egret_core::record::Protocol;
 use egret_proxy::credentials::header::{self, Offered};
 use egret_proxy::http1::chunked::{Decoder, Emit, Ranges};
@@ -320,6 +321,7 @@ pub fn when(data: &[u8]) {
 }
 
 /// Two headers of one value.
+#[derive(Debug)]
 struct Field<'a>(&'a [u8]);
 
 impl Headers for Field<'_> {

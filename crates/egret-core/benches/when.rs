@@ -7,12 +7,14 @@ use std::time::SystemTime;
 
 use egret_core::destination::Destination;
 use egret_core::identity::{Identity, Proof, User};
-use egret_core::policy::when::{Facts, Headers, RequestFacts, When};
+use egret_core::policy::when::{Facts, When};
+use egret_core::policy::{Headers, RequestFacts};
 
 fn main() {
     divan::main();
 }
 
+#[derive(Debug)]
 struct Fields;
 
 impl Headers for Fields {

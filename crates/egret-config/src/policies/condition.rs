@@ -5,6 +5,19 @@ use egret_core::policy::when::When;
 use crate::values::Complaint;
 
 /// Compiles a condition; everything that is wrong with it otherwise.
-pub(super) fn compile(_text: &str) -> Result<When, Vec<Complaint>> {
-    Err(vec![Complaint::new("conditions are not available").help("leave `when` out")])
+pub(super) fn compile(text: &str) -> Result<When, Vec<Complaint>> {
+    When::compile(text).map_err(|errors| {
+        let complaint = |error: egret_core::policy::when::WhenError| {
+            let message = match error.column {
+                Some(column) => format!("{} (at its character {column})", error.message),
+                None => error.message,
+            };
+            let complaint = Complaint::new(&message);
+            match error.help {
+                Some(help) => complaint.help(&help),
+                None => complaint,
+            }
+        };
+        errors.into_iter().map(complaint).collect()
+    })
 }

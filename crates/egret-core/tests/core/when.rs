@@ -8,7 +8,8 @@ use egret_core::destination::Destination;
 use egret_core::identity::{
     CertificateName, ClientCertificate, ClientTls, Identity, NameKind, Proof, TlsVersion, User, Workload,
 };
-use egret_core::policy::when::{Facts, FaultKind, Headers, RequestFacts, When};
+use egret_core::policy::when::{Facts, FaultKind, When};
+use egret_core::policy::{Headers, RequestFacts};
 
 use crate::gate::{ip, somebody, to};
 

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use crate::destination::Destination;
+use crate::destination::{Destination, Host};
 use crate::identity::Identity;
+use crate::policy::{Ask, RequestFacts, Seen};
 
 /// What is known of a flow when it is decided.
 #[derive(Clone, Copy)]
@@ -21,25 +22,17 @@ pub struct Facts<'a> {
     pub now: SystemTime,
 }
 
-/// What is known of a request.
-#[derive(Clone, Copy)]
-pub struct RequestFacts<'a> {
-    /// The method, as it was sent.
-    pub method: &'a str,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// The path, without the query, as it was sent: nothing is decoded.
-    pub path: &'a str,
-    /// The query, without its question mark, as it was sent.
-    pub query: Option<&'a str>,
-    /// The header fields.
-    pub headers: &'a dyn Headers,
-    /// The length of the body in bytes, where it is known beforehand: not with chunked transfer.
-    pub body_length: Option<u64>,
-}
-
-/// Header fields, whoever holds them.
-pub trait Headers {
-    /// Calls `f` with the name (in any case) and the value of each field, in the order in which they were sent.
-    fn for_each(&self, f: &mut dyn FnMut(&str, &[u8]));
+impl<'a> From<&'a Ask<'a>> for Facts<'a> {
+    fn from(ask: &'a Ask<'a>) -> Self {
+        let &Ask { identity, destination, address, now, .. } = ask;
+        let request = match &ask.seen {
+            Seen::Request(request) => Some(request),
+            Seen::Tunnel | Seen::TunnelToOpen => None,
+        };
+        let literal = match destination.host {
+            Host::Address(address) => Some(address),
+            Host::Name(_) => None,
+        };
+        Self { identity, destination, address: literal.or(address), request, now }
+    }
 }

@@ -28,7 +28,7 @@ mod variables;
 pub use check::MAX_DEPTH;
 pub use cost::MAX_COST;
 pub use error::WhenError;
-pub use facts::{Facts, Headers, RequestFacts};
+pub use facts::Facts;
 pub use fault::{FaultKind, WhenFault};
 pub use functions::functions;
 pub use scan::{MAX_NESTING, MAX_TEXT_BYTES, MAX_TOKENS};

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-use super::super::facts::RequestFacts;
 use super::super::fault::FaultKind;
 use super::super::program::Expr;
 use super::super::value::{List, Map, Text, Value};
@@ -13,6 +12,7 @@ use super::super::variables::Variable;
 use super::{Outcome, Run, fault};
 use crate::destination::Host;
 use crate::identity::{NameKind, Workload};
+use crate::policy::RequestFacts;
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
