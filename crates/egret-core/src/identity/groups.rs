@@ -10,8 +10,14 @@ pub const MAX_GROUP_BYTES: usize = 1024;
 /// The names of the groups that a user is in. It is known which of them were told by what proved the
 /// user, and which by the proxy's own file of groups: when that changes, the others stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Groups {
-    all: Arc<[Arc<str>]>,
+pub struct Groups(
+    /// One pointer: every connection and flow has it several times. `None` for no groups at all.
+    Option<Arc<Names>>,
+);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    all: Box<[Arc<str>]>,
     /// How many of them, from the first, were proved with the user.
     proved: usize,
 }
@@ -20,7 +26,8 @@ impl Groups {
     /// Those that were proved with the user, and these others, instead of the others of before.
     #[must_use]
     pub fn with_others(&self, others: &[Arc<str>]) -> Self {
-        let (proved, before) = self.all.split_at(self.proved);
+        let (proved, before) =
+            self.0.as_ref().map_or_else(Default::default, |names| names.all.split_at(names.proved));
         if others.is_empty() && before.is_empty() {
             return self.clone();
         }
@@ -29,7 +36,11 @@ impl Groups {
         if others.iter().copied().eq(before) {
             return self.clone();
         }
-        Self { all: proved.iter().chain(others).cloned().collect(), proved: self.proved }
+        Self::new(proved.iter().chain(others).cloned().collect(), proved.len())
+    }
+
+    fn new(all: Box<[Arc<str>]>, proved: usize) -> Self {
+        Self((!all.is_empty()).then(|| Arc::new(Names { all, proved })))
     }
 }
 
@@ -37,14 +48,15 @@ impl Deref for Groups {
     type Target = [Arc<str>];
 
     fn deref(&self) -> &Self::Target {
-        &self.all
+        self.0.as_ref().map_or(&[], |names| &names.all)
     }
 }
 
 impl From<Vec<Arc<str>>> for Groups {
     /// Groups that were proved with the user.
     fn from(proved: Vec<Arc<str>>) -> Self {
-        Self { proved: proved.len(), all: proved.into() }
+        let count = proved.len();
+        Self::new(proved.into(), count)
     }
 }
 
@@ -94,9 +106,10 @@ mod tests {
     #[test]
     fn what_does_not_change_is_shared() {
         let with = Groups::from(names(&["staff"])).with_others(&names(&["web"]));
-        assert!(Arc::ptr_eq(&with.with_others(&names(&["web", "staff"])).all, &with.all));
-        let none = Groups::default();
-        assert!(Arc::ptr_eq(&none.with_others(&[]).all, &none.all));
+        let same = with.with_others(&names(&["web", "staff"]));
+        assert!(Arc::ptr_eq(same.0.as_ref().unwrap(), with.0.as_ref().unwrap()));
+        assert_eq!(with.with_others(&[]), Groups::from(names(&["staff"])));
+        assert!(Groups::default().with_others(&[]).0.is_none() && Groups::from(Vec::new()).0.is_none());
     }
 
     #[test]

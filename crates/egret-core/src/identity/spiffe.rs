@@ -60,7 +60,10 @@ mod tests {
             ("spiffe://my_project.svc.id.goog/ns/n1/sa/a.b-c", "n1", "a.b-c"),
         ] {
             let workload = workload(id).unwrap();
-            assert_eq!((&*workload.namespace, workload.service_account.as_deref()), (namespace, Some(account)));
+            assert_eq!(
+                (&*workload.namespace, workload.service_account.as_deref()),
+                (namespace, Some(account))
+            );
             assert!(workload.pod.is_none() && workload.labels.is_empty());
         }
     }
