@@ -71,6 +71,11 @@ impl GroupFile {
         self.groups.get(user).map_or(&[], |groups| groups)
     }
 
+    /// Every user with the groups, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.groups.iter().map(|(user, groups)| (&**user, &**groups))
+    }
+
     /// How many users are in groups.
     #[must_use]
     pub fn len(&self) -> usize {
