@@ -4,8 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use egret_core::destination::Destination;
+use egret_core::group_file::GroupFile;
 use egret_core::htpasswd::{HashScheme, MAX_USER_BYTES, UserFile, check_user_name};
-use egret_core::identity::Identity;
+use egret_core::identity::{Identity, check_group_name};
 use egret_core::policy::when::{Facts, FaultKind, When};
 use egret_core::policy::{Headers, RequestFacts};
 use egret_core::record::Protocol;
@@ -195,6 +196,17 @@ pub fn credentials(data: &[u8]) {
             let line = format!("{user}:{}", hash.text);
             let again = UserFile::parse(line.as_bytes()).expect("a line that was taken is taken alone");
             assert_eq!(again.find(user), Some((user, hash)));
+        }
+    }
+    if let Ok(file) = GroupFile::parse(data) {
+        for (user, groups) in file.iter() {
+            let quoted = user.replace('\\', "\\\\").replace('"', "\\\"");
+            for group in groups {
+                assert_eq!(check_group_name(group), Ok(()));
+                let line = format!("{group}: \"{quoted}\"");
+                let again = GroupFile::parse(line.as_bytes()).expect("a line that was taken is taken alone");
+                assert_eq!(again.of(user), std::slice::from_ref(group));
+            }
         }
     }
 }

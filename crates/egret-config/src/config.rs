@@ -116,7 +116,7 @@ impl Config {
     }
 
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
-    /// certificates and keys, credentials, users, keys of tokens, the hosts file, lists of hosts, and
+    /// certificates and keys, credentials, users, groups, keys of tokens, the hosts file, lists of hosts, and
     /// policies (of a directory, itself and what is in it now). Relative paths begin at `base_dir`.
     #[must_use]
     pub fn referenced_files(&self, base_dir: &Path) -> Vec<PathBuf> {
@@ -126,7 +126,7 @@ impl Config {
         let directory =
             authentication.ldap.iter().flat_map(|ldap| [&ldap.trusted_ca, &ldap.bind_password_file]);
         let tokens = authentication.jwt.iter().flat_map(|jwt| [&jwt.trusted_ca, &jwt.keys_file]);
-        let others = [&file.upstream.trusted_ca, &authentication.htpasswd];
+        let others = [&file.upstream.trusted_ca, &authentication.htpasswd, &authentication.groups_file];
         let paths = parents.chain(directory).chain(tokens).chain(others).flatten().map(|path| &path.0);
         let tls = file.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let tls = tls.flat_map(|tls| tls.files()).map(|path| &path.0);

@@ -17,6 +17,8 @@ impl Compiler<'_> {
             return None;
         }
         let htpasswd = self.read_file("/authentication/htpasswd", file.htpasswd.as_ref(), referenced::users);
+        let groups =
+            self.read_file("/authentication/groupsFile", file.groups_file.as_ref(), referenced::groups);
         let settings = core::Authentication {
             required: file.required.unwrap_or(true),
             realm: file.realm.0.as_str().into(),
@@ -24,6 +26,8 @@ impl Compiler<'_> {
             htpasswd: htpasswd.map(Arc::new),
             ldap: file.ldap.as_ref().map(|ldap| Arc::new(self.directory(ldap))),
             jwt: file.jwt.as_ref().and_then(|jwt| self.tokens(jwt)).map(Arc::new),
+            groups: groups.map(Arc::new),
+            max_groups: file.max_groups as usize,
             cache: core::VerdictCache {
                 accepted: file.cache.accepted.0,
                 refused: file.cache.refused.0,
@@ -74,6 +78,8 @@ impl Compiler<'_> {
             filter: ldap.filter(),
             user_attribute: ldap.user_attribute.0.clone(),
             allowed_groups: ldap.allowed_groups.iter().map(|group| group.0.clone()).collect(),
+            group_base: ldap.group_base.as_ref().map(|base| base.0.clone()),
+            group_filter: ldap.group_filter.as_ref().map(|filter| filter.0.clone()),
             nested_groups: ldap.nested_groups,
             connections: ldap.connections as usize,
             timeout: ldap.timeout.0,
@@ -98,6 +104,7 @@ impl Compiler<'_> {
             audiences: texts(&jwt.audiences),
             clock_skew: jwt.clock_skew.0,
             user_claim: jwt.user_claim.0.clone(),
+            groups_claim: jwt.groups_claim.0.clone(),
         })
     }
 }

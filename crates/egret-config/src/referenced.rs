@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use egret_core::group_file::GroupFile;
 use egret_core::htpasswd::UserFile;
 use egret_core::route::Credentials;
 use rustls_pki_types::CertificateDer;
@@ -90,6 +91,14 @@ pub(crate) fn users(path: &Path) -> Result<UserFile, FileError> {
         return Err(error(path, &what, Some("make new hashes with: egret users add FILE USER")));
     }
     Ok(file)
+}
+
+/// Reads groups and the users in them.
+pub(crate) fn groups(path: &Path) -> Result<GroupFile, FileError> {
+    let bytes = at_most(path, MAX_USERS, "16 MiB")?;
+    let help = "each line is a group, a colon, and its users with spaces between them";
+    GroupFile::parse(&bytes)
+        .map_err(|wrong| error(path, &format!("is no file of groups: {wrong}"), Some(help)))
 }
 
 /// Reads a password from the one line of a file.

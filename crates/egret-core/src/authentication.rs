@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::destination::Destination;
+use crate::group_file::GroupFile;
 use crate::htpasswd::UserFile;
 
 /// Text that is never printed.
@@ -36,6 +37,11 @@ pub struct Authentication {
     pub ldap: Option<Arc<Directory>>,
     /// Bearer tokens.
     pub jwt: Option<Arc<Tokens>>,
+    /// Groups of users, added to those that a directory or a token tells.
+    pub groups: Option<Arc<GroupFile>>,
+    /// Groups that a directory or a token may tell of one user. Who is in more is refused: a rule that
+    /// denies a group must not be lost with it.
+    pub max_groups: usize,
     /// How long and how many verdicts are remembered.
     pub cache: VerdictCache,
     /// What becomes of clients that fail again and again.
@@ -55,6 +61,8 @@ impl Default for Authentication {
             htpasswd: None,
             ldap: None,
             jwt: None,
+            groups: None,
+            max_groups: 1000,
             cache: VerdictCache::default(),
             backoff: Backoff::default(),
             checks: 256,
@@ -64,6 +72,12 @@ impl Default for Authentication {
 }
 
 impl Authentication {
+    /// The groups that the file of groups has for a user.
+    #[must_use]
+    pub fn groups_of(&self, user: &str) -> &[Arc<str>] {
+        self.groups.as_ref().map_or(&[], |file| file.of(user))
+    }
+
     /// Whether a user name and password can be checked.
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
@@ -157,6 +171,12 @@ pub struct Directory {
     pub user_attribute: String,
     /// Groups of which a user has to be in at least one; empty for everybody.
     pub allowed_groups: Vec<String>,
+    /// Under which entry the groups of a user are searched, at any depth; `None` to take those alone that
+    /// the user's entry names.
+    pub group_base: Option<String>,
+    /// The filter that finds them; `{dn}` and `{user}` stand for the user's entry and name, escaped.
+    /// `None` for what finds members in `allowed_groups`.
+    pub group_filter: Option<String>,
     /// Groups within groups count (Active Directory's matching rule 1.2.840.113556.1.4.1941).
     pub nested_groups: bool,
     /// Connections at most.
@@ -204,4 +224,6 @@ pub struct Tokens {
     pub clock_skew: Duration,
     /// The claim that names the user.
     pub user_claim: String,
+    /// The claim that names the user's groups; dots lead into objects.
+    pub groups_claim: String,
 }

@@ -3,8 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+mod groups;
 mod name;
+pub mod spiffe;
 
+pub use groups::{Groups, MAX_GROUP_BYTES, check_group_name};
 pub use name::{BadPattern, CertificateName, NameKind, NamePattern};
 
 /// The identity of a client, as far as it is known.
@@ -44,7 +47,7 @@ pub struct User {
     /// How it was proved.
     pub proof: Proof,
     /// The groups that it is in.
-    pub groups: Arc<[Arc<str>]>,
+    pub groups: Groups,
 }
 
 /// How an identity was proven. Further kinds are added here (a Kubernetes service account's token).
@@ -166,6 +169,7 @@ pub struct ClientTls {
 pub struct ClientCertificate {
     names: Vec<CertificateName>,
     name: Arc<str>,
+    organizations: Vec<Arc<str>>,
     chain: Vec<Box<[u8]>>,
 }
 
@@ -176,7 +180,30 @@ impl ClientCertificate {
     pub fn new(mut names: Vec<CertificateName>) -> Self {
         names.sort_by_key(|name| name.kind);
         let name = names.first().map_or_else(|| "".into(), |first| first.value.clone());
-        Self { names, name, chain: Vec::new() }
+        Self { names, name, organizations: Vec::new(), chain: Vec::new() }
+    }
+
+    /// The same, with the organizations of its subject.
+    #[must_use]
+    pub fn with_organizations(self, organizations: Vec<Arc<str>>) -> Self {
+        Self { organizations, ..self }
+    }
+
+    /// The organizations of its subject (`O`), which Kubernetes takes for the groups of a client.
+    #[must_use]
+    pub fn organizations(&self) -> &[Arc<str>] {
+        &self.organizations
+    }
+
+    /// The workload that it is for, by its SPIFFE ID: the one URI that it has. A certificate with more
+    /// than one is none of SPIFFE's (X.509-SVID section 2).
+    #[must_use]
+    pub fn workload(&self) -> Option<Workload> {
+        let mut ids = self.names.iter().filter(|name| name.kind == NameKind::Uri);
+        match (ids.next(), ids.next()) {
+            (Some(id), None) => spiffe::workload(&id.value),
+            _ => None,
+        }
     }
 
     /// The same, with the certificate itself and those that came with it (DER), to judge it again.
@@ -207,5 +234,22 @@ impl ClientCertificate {
     #[must_use]
     pub fn matches_any(&self, patterns: &[NamePattern]) -> bool {
         patterns.iter().any(|pattern| self.names.iter().any(|name| pattern.matches(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_for_one_workload_or_none() {
+        let uri = |value| CertificateName::new(NameKind::Uri, value);
+        let (cart, web) = (uri("spiffe://td/ns/shop/sa/cart"), uri("spiffe://td/ns/shop/sa/web"));
+        let dns = CertificateName::new(NameKind::Dns, "cart.shop.svc");
+        let one = ClientCertificate::new(vec![dns.clone(), cart.clone()]).workload().unwrap();
+        assert_eq!((&*one.namespace, one.service_account.as_deref()), ("shop", Some("cart")));
+        for names in [vec![], vec![dns], vec![cart.clone(), web], vec![cart.clone(), uri("https://x/")]] {
+            assert_eq!(ClientCertificate::new(names).workload(), None);
+        }
     }
 }

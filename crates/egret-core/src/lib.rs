@@ -9,6 +9,7 @@ pub mod authentication;
 pub mod destination;
 pub mod flow_id;
 pub mod gate;
+pub mod group_file;
 pub mod htpasswd;
 pub mod identity;
 pub mod pattern;

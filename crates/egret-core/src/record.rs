@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
 use crate::gate::Basis;
-use crate::identity::{ClientTls, User};
+use crate::identity::{ClientTls, User, Workload};
 use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
@@ -93,6 +93,8 @@ pub struct FlowRecord {
     pub user: Option<User>,
     /// The TLS session that the client spoke through, and whose certificate it showed there.
     pub tls: Option<Arc<ClientTls>>,
+    /// The workload that the client is, where that is known.
+    pub workload: Option<Arc<Workload>>,
     /// The request method. Empty when no request could be read.
     pub method: MethodName,
     /// The target: the absolute URL without user information, or `host:port` for CONNECT.

@@ -23,6 +23,7 @@ fn a_record() -> FlowRecord {
         client: ([192, 0, 2, 7], 51234).into(),
         user: None,
         tls: None,
+        workload: None,
         method: MethodName::new("GET"),
         target: "http://registry.example.com/v2/library/alpine/manifests/latest?ns=docker.io".into(),
         treatment: Treatment::Forward,

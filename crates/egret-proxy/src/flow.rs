@@ -44,6 +44,7 @@ impl Flow {
             client: identity.client,
             user: identity.user.clone(),
             tls: identity.tls.clone(),
+            workload: identity.workload.clone(),
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,

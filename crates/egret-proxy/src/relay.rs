@@ -305,6 +305,7 @@ fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refus
 fn recheck(flow: &mut Flow) -> Option<Refusal> {
     let snapshot = flow.worker.snapshot.load_full();
     let destination = flow.destination.clone()?;
+    credentials::refresh_groups(&snapshot, &mut flow.identity);
     let ask = gate::ask_about_tunnel(flow, &destination);
     let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
         Some(address) if flow.record.parent.is_none() => {

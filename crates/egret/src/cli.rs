@@ -110,6 +110,9 @@ pub(crate) struct RemoveUserArgs {
 pub(crate) struct ListUsersArgs {
     /// The htpasswd file
     pub file: PathBuf,
+    /// A file of groups (`authentication.groupsFile`): the list has the groups of each user then
+    #[arg(long, value_name = "FILE")]
+    pub groups_file: Option<PathBuf>,
     /// How the list is written
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use argon2::password_hash::PasswordHasher as _;
+use egret_core::group_file::GroupFile;
 use egret_core::htpasswd::{HashScheme, UserFile, check_user_name};
 use egret_proxy::credentials::header::MAX_PASSWORD_BYTES;
 use egret_proxy::credentials::htpasswd;
@@ -103,27 +104,46 @@ fn remove(args: &RemoveUserArgs) -> Result<String, Problem> {
 
 fn list(args: &ListUsersArgs) -> Result<ExitCode, Problem> {
     let file = parse(&args.file)?;
+    let groups = args.groups_file.as_deref().map(parse_groups).transpose()?;
+    let groups_of = |user: &str| groups.as_ref().map(|file| file.of(user));
     let mut users: Vec<(&str, HashScheme)> = file.iter().map(|(name, hash)| (&**name, hash.scheme)).collect();
     users.sort_unstable_by_key(|(name, _)| *name);
     let text = match args.format {
         Format::Json => {
             let users: Vec<_> = users
                 .iter()
-                .map(
-                    |(name, scheme)| json!({"user": name, "hash": scheme.as_str(), "weak": scheme.is_weak()}),
-                )
+                .map(|(name, scheme)| {
+                    let mut user = json!({"user": name, "hash": scheme.as_str(), "weak": scheme.is_weak()});
+                    if let Some(groups) = groups_of(name) {
+                        user["groups"] = groups.iter().map(|group| &**group).collect();
+                    }
+                    user
+                })
                 .collect();
             format!("{:#}\n", json!(users))
         }
         Format::Text => {
             let width = users.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-            users.iter().map(|(name, scheme)| format!("{name:width$}  {}\n", scheme.as_str())).collect()
+            let line = |(name, scheme): &(&str, HashScheme)| match groups_of(name) {
+                None | Some([]) => format!("{name:width$}  {}\n", scheme.as_str()),
+                Some(groups) => format!("{name:width$}  {:13}  {}\n", scheme.as_str(), groups.join(", ")),
+            };
+            users.iter().map(line).collect()
         }
     };
     for warning in &file.warnings {
         anstream::eprintln!("line {}: {}", warning.line, warning.what);
     }
     Ok(crate::print(&text))
+}
+
+fn parse_groups(path: &Path) -> Result<GroupFile, Problem> {
+    let text = read_text(path).map_err(|error| match error {
+        Unreadable::Missing => format!("{} does not exist: which file has the groups?", path.display()),
+        Unreadable::Other(problem) => problem,
+    })?;
+    GroupFile::parse(text.as_bytes())
+        .map_err(|error| format!("{} is no file of groups: {error}", path.display()))
 }
 
 fn check_name(user: &str) -> Result<(), Problem> {
@@ -219,6 +239,17 @@ impl Unreadable {
 }
 
 fn read(path: &Path) -> Result<String, Unreadable> {
+    let text = read_text(path)?;
+    match UserFile::parse(text.as_bytes()) {
+        Ok(_) => Ok(text),
+        Err(wrong) => Err(Unreadable::Other(format!(
+            "{} is no file of users: {wrong}; nothing was changed",
+            path.display()
+        ))),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Unreadable> {
     let other = |what: String| Unreadable::Other(format!("{} {what}", path.display()));
     let meta = fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Unreadable::Missing,
@@ -230,10 +261,7 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     if meta.len() > MAX_BYTES {
         return Err(other(format!("is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    let text = fs::read_to_string(path).map_err(|error| other(format!("cannot be read: {error}")))?;
-    UserFile::parse(text.as_bytes())
-        .map_err(|wrong| other(format!("is no file of users: {wrong}; nothing was changed")))?;
-    Ok(text)
+    fs::read_to_string(path).map_err(|error| other(format!("cannot be read: {error}")))
 }
 
 fn parse(path: &Path) -> Result<UserFile, Problem> {

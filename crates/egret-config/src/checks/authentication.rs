@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Checks;
 use crate::file::{Jwt, Ldap};
+use crate::values::Words;
 
 impl Checks<'_> {
     pub(super) fn authentication(&mut self, complete: bool) {
@@ -14,6 +15,14 @@ impl Checks<'_> {
             let message =
                 "there is nothing that credentials are checked against, so everybody would be served";
             self.find("/authentication/required", message, help);
+        }
+        if complete && !authentication.is_on() && authentication.groups_file.is_some() {
+            let message = "there are no users who could be in groups: no credentials are asked for";
+            self.find(
+                "/authentication/groupsFile",
+                message,
+                "add htpasswd, ldap or jwt, or remove the field",
+            );
         }
         for (field, time) in [
             ("timeout", authentication.timeout),
@@ -39,13 +48,25 @@ impl Checks<'_> {
             self.find(&at("timeout"), "zero would refuse everybody", "write 1s or more");
         }
         let filter = ldap.filter();
-        let opened = filter.matches('(').count();
         if !filter.contains("{user}") {
             let help = "write {user} where the name belongs, as in (uid={user})";
             self.find(&at("filter"), "the filter does not ask for the user", help);
-        } else if !filter.starts_with('(') || opened != filter.matches(')').count() {
+        } else if !is_enclosed(&filter) {
             let help = "a filter stands in parentheses (RFC 4515), as in (&(objectClass=person)(uid={user}))";
             self.find(&at("filter"), "the parentheses of the filter do not match", help);
+        }
+        if let Some(Words(filter)) = &ldap.group_filter {
+            if ldap.group_base.is_none() && complete {
+                let help = "add groupBase: the entry under which the groups are";
+                self.find(&at("groupFilter"), "no groups are searched that it could find", help);
+            }
+            if !filter.contains("{dn}") && !filter.contains("{user}") {
+                let help = "write {dn} or {user} where the user belongs, as in (member={dn})";
+                self.find(&at("groupFilter"), "the filter does not ask for the user", help);
+            } else if !is_enclosed(filter) {
+                let help = "a filter stands in parentheses (RFC 4515), as in (member={dn})";
+                self.find(&at("groupFilter"), "the parentheses of the filter do not match", help);
+            }
         }
         let attribute = &ldap.user_attribute.0;
         if !attribute.chars().all(|c| c.is_ascii_alphanumeric() || "-.;".contains(c)) {
@@ -85,4 +106,9 @@ impl Checks<'_> {
             self.find(&at("clockSkew"), "tokens would be taken long after their end", help);
         }
     }
+}
+
+/// Whether a filter stands in parentheses, and closes those that it opens.
+fn is_enclosed(filter: &str) -> bool {
+    filter.starts_with('(') && filter.matches('(').count() == filter.matches(')').count()
 }

@@ -24,6 +24,17 @@ pub struct Authentication {
     /// Bearer tokens. None are taken by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
+    /// A file of groups and the users in them, in the form of Apache's `AuthGroupFile`: `group: user user …`
+    /// on each line. It counts for users of the file, of the directory and of tokens alike, in addition to
+    /// the groups that those tell of. It is read again when it changes. None by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/etc/egret/groups")]
+    pub groups_file: Option<FilePath>,
+    /// Groups that a directory or a token may tell of one user. Who is in more is refused with the reason
+    /// `authentication-unavailable`, so that no rule that denies a group is passed by. Metric label:
+    /// `groups`.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_groups: u32,
     /// With `true`, who sends no credentials is refused with the reason `authentication-required`. With
     /// `false`, such clients are served without a user; wrong credentials are refused all the same. By
     /// default `true`, once there is something to check credentials against.
@@ -55,6 +66,8 @@ impl Default for Authentication {
             htpasswd: None,
             ldap: None,
             jwt: None,
+            groups_file: None,
+            max_groups: small(settings.max_groups),
             required: None,
             realm: Realm(settings.realm.to_string()),
             exempt: Vec::new(),
@@ -156,7 +169,19 @@ pub struct Ldap {
     #[serde(default)]
     #[schemars(length(max = 32), example = serde_json::json!(["cn=internet,ou=groups,dc=corp,dc=example"]))]
     pub allowed_groups: Vec<Words>,
-    /// Groups within groups count as well. Only Active Directory can do that.
+    /// The entry under which the groups of a user are searched, at any depth. Without it, the groups are
+    /// those that the user's own entry has in `memberOf`, and those of `allowedGroups` that the user is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "ou=groups,dc=corp,dc=example")]
+    pub group_base: Option<Words>,
+    /// The filter (RFC 4515) that finds the groups of a user under `groupBase`; `{dn}` stands for the
+    /// user's entry and `{user}` for the name, both escaped. By default
+    /// `(|(member={dn})(uniqueMember={dn})(memberUid={user}))`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "(&(objectClass=groupOfNames)(member={dn}))")]
+    pub group_filter: Option<Words>,
+    /// Groups within groups count as well, in `allowedGroups` and under `groupBase`. Only Active Directory
+    /// can do that.
     #[serde(default)]
     pub nested_groups: bool,
     /// Connections to the directory at most; each check has one for its time.
@@ -203,6 +228,10 @@ pub struct Jwt {
     /// The claim that names the user.
     #[serde(default = "sub")]
     pub user_claim: Words,
+    /// The claim that names the user's groups: a list, or a text with spaces between them. Dots lead into
+    /// objects, as in `realm_access.roles`.
+    #[serde(default = "groups")]
+    pub groups_claim: Words,
 }
 
 fn yes() -> bool {
@@ -215,6 +244,10 @@ fn uid() -> Words {
 
 fn sub() -> Words {
     Words("sub".to_owned())
+}
+
+fn groups() -> Words {
+    Words("groups".to_owned())
 }
 
 fn connections() -> u32 {

@@ -39,6 +39,7 @@ fn every_field_reaches_the_data_path() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     write(at, "users", &format!("alice:{HASH}\nbob:{{SHA}}x\n"));
+    write(at, "groups", "staff: alice \\\n  bob\n");
     write(at, "password", "hunter2\n");
     write(at, "keys.json", r#"{"keys": [{"kty": "EC"}]}"#);
     write(
@@ -46,6 +47,8 @@ fn every_field_reaches_the_data_path() {
         "egret.yaml",
         "authentication:
   htpasswd: users
+  groupsFile: groups
+  maxGroups: 50
   required: false
   realm: Corp
   exempt: [10.0.0.0/8]
@@ -61,6 +64,8 @@ fn every_field_reaches_the_data_path() {
     userAttribute: sAMAccountName
     filter: (&(objectClass=user)({userAttribute}={user}))
     allowedGroups: [cn=internet,dc=corp]
+    groupBase: ou=groups,dc=corp
+    groupFilter: (member={dn})
     nestedGroups: true
     connections: 3
     timeout: 2s
@@ -70,6 +75,7 @@ fn every_field_reaches_the_data_path() {
     keysFile: keys.json
     clockSkew: 10s
     userClaim: email
+    groupsClaim: realm_access.roles
 ",
     );
     let loaded = load(Some(&at.join("egret.yaml")), &Overrides::default(), 1).unwrap();
@@ -88,10 +94,15 @@ fn every_field_reaches_the_data_path() {
     assert_eq!(ldap.filter, "(&(objectClass=user)(sAMAccountName={user}))");
     let jwt = settings.jwt.as_ref().unwrap();
     assert!(matches!(&jwt.keys, KeySource::File(_)) && jwt.user_claim == "email");
+    assert_eq!(jwt.groups_claim, "realm_access.roles");
+    assert_eq!(ldap.group_base.as_deref(), Some("ou=groups,dc=corp"));
+    assert_eq!(ldap.group_filter.as_deref(), Some("(member={dn})"));
+    assert_eq!(settings.max_groups, 50);
+    assert_eq!((settings.groups_of("bob"), settings.groups_of("carol")), (&["staff".into()][..], &[][..]));
     assert_eq!((settings.cache.entries, settings.backoff.failures, settings.checks), (7, 3, 9));
     assert!(!format!("{loaded:?}").contains("hunter2"), "no secret is printed");
     assert!(!format!("{loaded:?}").contains("770vgo"), "and no hash");
-    for name in ["users", "password", "keys.json"] {
+    for name in ["users", "groups", "password", "keys.json"] {
         assert!(loaded.files.iter().any(|file| file.ends_with(name)), "{name} is watched");
     }
 }
@@ -113,6 +124,15 @@ fn says_what_is_wrong_with_the_files() {
     }
     assert!(messages(htpasswd, &[])[0].contains("does not exist"));
     assert_eq!(messages(htpasswd, &[("users", "")]), Vec::<String>::new(), "nobody yet");
+    let groups = "authentication: {htpasswd: users, groupsFile: groups}\n";
+    for (text, words) in [
+        ("staff: alice\nadmins bob\n", "is no file of groups: line 2 has no colon"),
+        ("\n\nstaff: \"alice\n", "line 3 has a quote that is not closed"),
+    ] {
+        let found = messages(groups, &[("users", ""), ("groups", text)]);
+        assert!(found[0].starts_with("authentication.groupsFile: ") && found[0].contains(words), "{found:?}");
+    }
+    assert!(messages(groups, &[("users", "")])[0].contains("does not exist"));
     let jwt = "authentication: {jwt: {issuers: [a], audiences: [b], keysFile: keys}}\n";
     for (text, words) in [("", "is no JSON"), ("{}", "holds no keys"), (r#"{"keys": []}"#, "holds no keys")] {
         let found = messages(jwt, &[("keys", text)]);
@@ -136,6 +156,13 @@ fn says_what_does_not_go_together() {
         (in_ldap("bindDN: cn=x"), "there is no password for it"),
         (in_ldap("bindPasswordFile: x"), "there is nobody whose password it is"),
         (in_ldap("userAttribute: \"uid=*)(x\""), "this is no name of an attribute"),
+        (in_ldap("groupFilter: \"(member={dn})\""), "no groups are searched that it could find"),
+        (in_ldap("groupBase: dc=x, groupFilter: (cn=staff)"), "the filter does not ask for the user"),
+        (
+            in_ldap("groupBase: dc=x, groupFilter: \"(member={dn}\""),
+            "the parentheses of the filter do not match",
+        ),
+        ("authentication: {groupsFile: groups}\n".to_owned(), "there are no users who could be in groups"),
         (in_ldap("timeout: 0s"), "zero would refuse everybody"),
         (in_jwt("userClaim: sub"), "there are no keys to check tokens by"),
         (in_jwt("keysURL: https://x/, keysFile: y"), "keys come from keysURL already"),

@@ -43,6 +43,10 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         optional(tls.server_name.as_deref(), |name| out.text("sni", name));
         out.flag("tlsResumed", tls.resumed);
     }
+    if let Some(workload) = &record.workload {
+        out.text("namespace", &workload.namespace);
+        optional(workload.service_account.as_deref(), |account| out.text("serviceAccount", account));
+    }
     out.text("method", record.method.as_str());
     out.text("target", &record.target);
     out.word("treatment", record.treatment.as_str());

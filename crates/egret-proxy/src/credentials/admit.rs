@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::flow::Flow;
 use crate::http1::RequestHead;
 use crate::http1::fields::FieldName;
-use crate::metrics::{CredentialMethod, CredentialResult};
+use crate::metrics::{CredentialMethod, CredentialResult, Limit};
 use crate::refuse::Refusal;
 use crate::worker::Worker;
 
@@ -124,6 +124,14 @@ pub fn still_hold(snapshot: &Snapshot, identity: &Identity) -> Result<(), String
     if stands { Ok(()) } else { Err(format!("the user `{}` is not known any more", user.name)) }
 }
 
+/// Gives a user the groups that the file of groups has under a new snapshot. Those of a directory or a
+/// token stay as they were proved: they change with the next check.
+pub fn refresh_groups(snapshot: &Snapshot, identity: &mut Identity) {
+    let Some(user) = &mut identity.user else { return };
+    let others = snapshot.authentication.as_ref().map_or(&[][..], |settings| settings.groups_of(&user.name));
+    user.groups = user.groups.with_others(others);
+}
+
 /// What can be said without waiting.
 enum AtOnce {
     Is(Option<User>),
@@ -215,6 +223,12 @@ async fn conclude(worker: &Worker, client: IpAddr, check: Check) -> Result<User,
             let detail = "the user is in none of the groups that may use the proxy";
             (CredentialResult::NotAllowed, Err(Refusal::new(Reason::UserNotAllowed, detail)))
         }
+        Outcome::Wrong(Wrong::TooManyGroups) => {
+            worker.metrics.limit_hit(Limit::Groups);
+            let detail = "the user is in more groups than are read (`authentication.maxGroups`)";
+            let refusal = Refusal::new(Reason::AuthenticationUnavailable, detail);
+            (CredentialResult::Unavailable, Err(refusal))
+        }
         Outcome::Wrong(wrong) => (CredentialResult::Refused, Err(refused(settings, wrong))),
         Outcome::Blocked(time) => (CredentialResult::Blocked, Err(blocked(time))),
         Outcome::Unavailable(why) => {
@@ -234,7 +248,9 @@ fn required(settings: &Authentication, detail: String) -> Refusal {
 fn refused(settings: &Authentication, wrong: Wrong) -> Refusal {
     let (detail, error) = match wrong {
         Wrong::Token(why) => (why, Some(why)),
-        Wrong::Password | Wrong::NotAllowed => ("user name and password do not belong together", None),
+        Wrong::Password | Wrong::NotAllowed | Wrong::TooManyGroups => {
+            ("user name and password do not belong together", None)
+        }
     };
     let mut refusal = Refusal::new(Reason::CredentialsRefused, detail);
     refusal.fields = challenges(settings, error);

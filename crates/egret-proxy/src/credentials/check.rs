@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egret_core::authentication::Authentication;
-use egret_core::identity::{Proof, User};
+use egret_core::identity::{Groups, Proof, User};
 use egret_tls::client::Alpn;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -69,8 +69,9 @@ impl State {
                 Some(match kept {
                     Some(kept) => kept,
                     None => {
-                        if ldap3::parse_filter(ldap.filter.replace("{user}", "x")).is_err() {
-                            return Err(CredentialsError::Filter(ldap.filter.clone()));
+                        check_filter("filter", &ldap.filter)?;
+                        if let Some(filter) = &ldap.group_filter {
+                            check_filter("groupFilter", filter)?;
                         }
                         let pem = ldap.trusted_ca.as_deref();
                         let tls = shared.tls(pem, "authentication.ldap.trustedCA", Alpn::None)?;
@@ -209,20 +210,24 @@ impl State {
                 let users = users.clone();
                 let found = compute(permit, move || users.check(&login.user, &login.password)).await;
                 match found {
-                    Some(Some(name)) => good(name, Proof::Htpasswd, None),
+                    Some(Some(name)) => self.good(name, Proof::Htpasswd, Vec::new(), None),
                     Some(None) => wrong,
                     None => Said::Unavailable("the check failed"),
                 }
             }
-            (_, Some(directory)) => match directory.check(snapshot, &login.user, &login.password).await {
-                Ok(Verdict::Good(name)) => good(name, Proof::Ldap, None),
-                Ok(Verdict::NotAllowed) => Said::Wrong { wrong: Wrong::NotAllowed, is_guess: false },
-                Ok(Verdict::Wrong) => wrong,
-                Err(Unavailable(why)) => {
-                    tracing::debug!(why, "the directory cannot be asked");
-                    Said::Unavailable("the directory cannot be asked")
+            (_, Some(directory)) => {
+                match directory.check(snapshot, &login.user, &login.password, self.settings.max_groups).await
+                {
+                    Ok(Verdict::Good { name, groups }) => self.good(name, Proof::Ldap, groups, None),
+                    Ok(Verdict::TooManyGroups(name)) => self.too_many_groups(&name),
+                    Ok(Verdict::NotAllowed) => Said::Wrong { wrong: Wrong::NotAllowed, is_guess: false },
+                    Ok(Verdict::Wrong) => wrong,
+                    Err(Unavailable(why)) => {
+                        tracing::debug!(why, "the directory cannot be asked");
+                        Said::Unavailable("the directory cannot be asked")
+                    }
                 }
-            },
+            }
             (_, None) => Said::Unavailable("passwords are not taken here"),
         }
     }
@@ -231,17 +236,36 @@ impl State {
         let Some(tokens) = self.tokens.clone() else { return Said::Unavailable("tokens are not taken here") };
         tokens.learn(&token).await;
         match compute(permit, move || tokens.check(&token)).await {
-            Some(Ok(token)) => good(token.user, Proof::Jwt, Some(token.left)),
+            Some(Ok(token)) if token.groups.len() > self.settings.max_groups => {
+                self.too_many_groups(&token.user)
+            }
+            Some(Ok(token)) => self.good(token.user, Proof::Jwt, token.groups, Some(token.left)),
             Some(Err(Bad::NoKeys)) => Said::Unavailable("the keys for tokens are not there yet"),
             Some(Err(Bad::Claims(why))) => Said::Wrong { wrong: Wrong::Token(why), is_guess: false },
             Some(Err(Bad::Forged(why))) => Said::Wrong { wrong: Wrong::Token(why), is_guess: true },
             None => Said::Unavailable("the check failed"),
         }
     }
+
+    /// A user with the groups that were proved, and those of the file of groups.
+    fn good(&self, name: Arc<str>, proof: Proof, groups: Vec<Arc<str>>, left: Option<Duration>) -> Said {
+        let groups = Groups::from(groups).with_others(self.settings.groups_of(&name));
+        tracing::debug!(user = &*name, proof = proof.as_str(), groups = ?&*groups, "a user was found good");
+        Said::Good { user: User { name, proof, groups }, left }
+    }
+
+    fn too_many_groups(&self, user: &str) -> Said {
+        let most = self.settings.max_groups;
+        tracing::warn!(user, most, "a user is refused who is in more groups than `authentication.maxGroups`");
+        Said::Wrong { wrong: Wrong::TooManyGroups, is_guess: false }
+    }
 }
 
-fn good(name: Arc<str>, proof: Proof, left: Option<Duration>) -> Said {
-    Said::Good { user: User { name, proof, groups: Arc::default() }, left }
+fn check_filter(setting: &'static str, filter: &str) -> Result<(), CredentialsError> {
+    match ldap3::parse_filter(filter.replace("{user}", "x").replace("{dn}", "x")) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(CredentialsError::Filter { setting, filter: filter.to_owned() }),
+    }
 }
 
 fn too_many(metrics: &WorkerMetrics) -> Outcome {

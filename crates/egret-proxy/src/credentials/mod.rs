@@ -32,7 +32,7 @@ use tokio::runtime::{Handle, Runtime};
 use self::check::State;
 use crate::upstream::Upstream;
 
-pub use self::admit::{Asked, admit, asked, check_password, still_hold};
+pub use self::admit::{Asked, admit, asked, check_password, refresh_groups, still_hold};
 
 /// Credentials cannot be checked as the configuration wants it.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,14 @@ pub enum CredentialsError {
     /// The TLS library refuses its configuration.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The filter that finds users of the directory is none.
-    #[error("authentication.ldap.filter: `{0}` is not a search filter (RFC 4515)")]
-    Filter(String),
+    /// A filter that finds users or groups of the directory is none.
+    #[error("authentication.ldap.{setting}: `{filter}` is not a search filter (RFC 4515)")]
+    Filter {
+        /// Which setting it is.
+        setting: &'static str,
+        /// The filter.
+        filter: String,
+    },
     /// The keys for tokens cannot be used.
     #[error("{0}")]
     Keys(String),

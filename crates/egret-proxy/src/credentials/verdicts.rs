@@ -24,6 +24,8 @@ pub(super) enum Wrong {
     Token(&'static str),
     /// They are good, but of somebody who may not use the proxy.
     NotAllowed,
+    /// They are good, but of somebody in more groups than are read.
+    TooManyGroups,
 }
 
 #[derive(Clone)]

@@ -123,6 +123,8 @@ pub(super) async fn accept(
     let failure = match outcome {
         Ok(session) => {
             client.worker.metrics.handshake(session.version, session.resumed, began.elapsed());
+            let workload = session.certificate.as_ref().and_then(|certificate| certificate.workload());
+            client.identity.workload = workload.map(Arc::new);
             client.identity.tls = Some(Arc::new(session));
             return Some(client);
         }

@@ -162,6 +162,8 @@ label! {
         LoginFailures = "login_failures",
         /// `authentication.backoff.clients`.
         LoginClients = "login_clients",
+        /// `authentication.maxGroups`.
+        Groups = "groups",
         /// `limits.handshakes`.
         Handshakes = "handshakes",
         /// `limits.clientNames`.

@@ -11,14 +11,16 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 const MOST: usize = 64;
 const LONGEST: usize = 1024;
 
-/// The names of a client certificate: SAN entries and subject.
+/// The names of a client certificate: SAN entries and subject, and the organizations in that.
 pub(super) fn of_client(der: &CertificateDer<'_>) -> ClientCertificate {
     let Some(certificate) = parse(der) else { return ClientCertificate::new(Vec::new()) };
     let mut names = alternative(&certificate);
     if certificate.subject().iter_rdn().next().is_some() {
         names.push(CertificateName::new(NameKind::Subject, &clipped(rfc4514(certificate.subject()))));
     }
-    ClientCertificate::new(names)
+    let organizations = certificate.subject().iter_organization().filter_map(|one| one.as_str().ok());
+    let organizations = organizations.filter(|text| !text.is_empty() && text.len() <= LONGEST);
+    ClientCertificate::new(names).with_organizations(organizations.take(MOST).map(Into::into).collect())
 }
 
 /// Parses a certificate. `None` for what webpki would not take either.

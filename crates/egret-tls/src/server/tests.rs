@@ -234,6 +234,8 @@ fn knows_a_client_by_its_names() {
             ]
         );
         assert_eq!(certificate.names()[3].kind, NameKind::Subject);
+        assert_eq!(certificate.organizations(), ["Example, Inc.".into()]);
+        assert_eq!(&*certificate.workload().unwrap().namespace, "ci");
     }
 }
 

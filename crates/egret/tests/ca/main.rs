@@ -1,5 +1,6 @@
 //! `egret ca`, measured by the programs that its output is for: openssl and Java's keytool.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::disallowed_methods)] // and has no flows to stop by waiting
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -75,6 +75,11 @@ cn: internet
 member: uid=alice,ou=people,dc=corp,dc=example
 member: cn=Odd,ou=people,dc=corp,dc=example
 
+dn: cn=Ops \2C night,ou=groups,dc=corp,dc=example
+objectClass: groupOfNames
+cn: Ops , night
+member: cn=egret,dc=corp,dc=example
+
 dn: cn=posix,ou=groups,dc=corp,dc=example
 objectClass: posixGroup
 cn: posix
@@ -175,6 +180,18 @@ impl Directory {
         succeed(&mut command);
     }
 
+    /// Makes a user a member of a group, as the directory's administrator does. The user's entry says so
+    /// then in `memberOf`, which it does not of groups that were there from the beginning.
+    pub(crate) fn join(&self, group: &str, dn: &str) {
+        let changes = self.directory.path().join("changes.ldif");
+        let text = format!("dn: {group}\nchangetype: modify\nadd: member\nmember: {dn}\n");
+        std::fs::write(&changes, text).unwrap();
+        let url = format!("ldap://127.0.0.1:{}", self.ldap);
+        let mut command = client("ldapmodify");
+        command.args(["-x", "-H", &url, "-D", "cn=admin,dc=corp,dc=example", "-w", "admin", "-f"]);
+        succeed(command.arg(changes));
+    }
+
     /// How many connections it has had, and is still asked over: those that the system knows of.
     pub(crate) fn connections(&self) -> usize {
         let port = format!(":{:04X}", self.ldaps);
@@ -210,10 +227,10 @@ fn configure(directory: &Path, ca: &TestCa) {
     std::fs::write(
         directory.join("slapd.conf"),
         format!(
-            "{schemas}modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {at}/slapd.pid\n\
+            "{schemas}modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload memberof\npidfile {at}/slapd.pid\n\
              argsfile {at}/slapd.args\nTLSCACertificateFile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}\n\
              disallow bind_anon\nsizelimit 100\ndatabase mdb\nmaxsize 10485760\nsuffix dc=corp,dc=example\n\
-             rootdn cn=admin,dc=corp,dc=example\nrootpw admin\ndirectory {at}/data\n\
+             rootdn cn=admin,dc=corp,dc=example\nrootpw admin\ndirectory {at}/data\noverlay memberof\n\
              access to attrs=userPassword by anonymous auth by * none\n\
              access to * by dn.exact=cn=egret,dc=corp,dc=example read by anonymous auth by * none\n",
             ca.pem().display(),

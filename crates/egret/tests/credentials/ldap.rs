@@ -269,6 +269,9 @@ fn a_filter_that_is_none_is_said_at_the_start() {
     let section = directory.section("ldaps", &["filter: \"(&(uid={user})!)\""]);
     let (status, said) = builder().config(&format!("authentication:\n{section}")).run_to_end();
     assert!(!status.success() && said.contains("is not a search filter"), "{said}");
+    let section = directory.section("ldaps", &["groupBase: dc=corp", "groupFilter: \"(&(member={dn})!)\""]);
+    let (status, said) = builder().config(&format!("authentication:\n{section}")).run_to_end();
+    assert!(!status.success() && said.contains("authentication.ldap.groupFilter: `(&"), "{said}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod backoff;
 mod clients;
 mod directory;
+mod groups;
 mod http;
 mod ldap;
 mod malformed;

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::{ask, basic, builder, challenges, line, reason, script, sorted};
 
-struct Provider {
+pub(crate) struct Provider {
     directory: tempfile::TempDir,
-    tokens: Value,
+    pub(crate) tokens: Value,
 }
 
 impl Provider {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let text = succeed(client(python()).arg(script("make_tokens.py")).arg(directory.path()));
         Self { tokens: serde_json::from_str(&text).unwrap(), directory }
@@ -31,7 +31,7 @@ impl Provider {
         self.tokens["good"]["ES256"].as_str().unwrap()
     }
 
-    fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         format!(
             "  jwt:\n    issuers: [https://login.example/]\n    audiences: [egret]\n    keysFile: {}\n",
             self.directory.path().join("keys.json").display()
@@ -165,7 +165,7 @@ impl KeyServer {
         answer.clone_into(&mut self.answer.lock().unwrap());
     }
 
-    fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         format!(
             "authentication:\n  jwt:\n    issuers: [https://login.example/]\n    audiences: [egret]\n    \
              refresh: 10s\n    keysURL: https://{}/keys?v=1\n    trustedCA: {}\n",

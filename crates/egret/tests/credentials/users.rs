@@ -56,6 +56,22 @@ fn adds_checks_lists_and_removes_users() {
     let list: serde_json::Value =
         serde_json::from_str(&works(&["list", "--format", "json"], file, "", "")).unwrap();
     assert_eq!(list[1], serde_json::json!({"user": "bob", "hash": "Argon2", "weak": false}));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let groups = elsewhere.path().join("groups");
+    std::fs::write(&groups, "staff: bob \\\n j\u{f6}rg\nbuild: bob\n").unwrap();
+    let with = ["list", "--groups-file", groups.to_str().unwrap()];
+    assert_eq!(
+        works(&with, file, "", ""),
+        "alice  bcrypt\nbob    Argon2         build, staff\nj\u{f6}rg   bcrypt         staff\n"
+    );
+    let list: serde_json::Value =
+        serde_json::from_str(&works(&[&with[..], &["--format", "json"]].concat(), file, "", "")).unwrap();
+    assert_eq!(list[0]["groups"], serde_json::json!([]));
+    assert_eq!(list[1]["groups"], serde_json::json!(["build", "staff"]));
+    std::fs::write(&groups, "staff bob\n").unwrap();
+    assert!(fails(&with, file, "", "").contains("is no file of groups: line 1 has no colon"));
+    std::fs::remove_file(&groups).unwrap();
+    assert!(fails(&with, file, "", "").contains("groups does not exist"));
     // Apache's own program agrees.
     succeed(client("htpasswd").arg("-vb").arg(file).args(["alice", "secret"]));
     works(&["add", "--password-stdin"], file, "alice", "changed\n");

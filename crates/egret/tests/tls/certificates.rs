@@ -127,6 +127,9 @@ fn names_of_every_kind_let_in_and_stand_for_the_client() {
         let record = egret.exactly(index + 1).pop().unwrap();
         if allowed {
             assert_eq!(record.text("clientName"), name);
+            let workload = (record.text("namespace"), record.text("serviceAccount"));
+            let expected = if name.starts_with("spiffe:") { ("team-a", "x") } else { ("", "") };
+            assert_eq!((workload.0.as_str(), workload.1.as_str()), expected, "{name}");
         } else {
             assert_eq!(record.reason(), "client-certificate-name");
             assert!(record.text("detail").contains(name), "{record:?}");

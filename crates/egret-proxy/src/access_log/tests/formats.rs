@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use egret_core::flow_id::FlowIds;
 use egret_core::gate::Basis;
 use egret_core::identity::{
-    CertificateName, ClientCertificate, ClientTls, NameKind, Proof, TlsVersion, User,
+    CertificateName, ClientCertificate, ClientTls, Groups, NameKind, Proof, TlsVersion, User, Workload,
 };
 use egret_core::policy::RuleFacts;
 use egret_core::policy::model::Action;
@@ -97,7 +97,7 @@ fn common_and_combined_are_as_apache_writes_them() {
 #[test]
 fn every_format_names_the_user() {
     let user = |name: &str| FlowRecord {
-        user: Some(User { name: name.into(), proof: Proof::Htpasswd, groups: Arc::default() }),
+        user: Some(User { name: name.into(), proof: Proof::Htpasswd, groups: Groups::default() }),
         ..a_record()
     };
     let alice = user("alice");
@@ -172,16 +172,32 @@ prop_compose! {
             (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<([u8; 16], [u8; 8])>>(), any::<bool>()),
         treatment in prop::sample::select(vec![Treatment::Forward, Treatment::Tunnel, Treatment::Local]),
         tls in prop::option::of((any::<String>(), any::<Option<String>>())),
+        workload in prop::option::of((any::<String>(), any::<Option<String>>())),
     ) -> FlowRecord {
         FlowRecord {
             id: FlowIds::new(number, 0, 1).next_id(),
             started, client, tls: tls.map(|(name, sni)| Arc::new(session(&name, sni.as_deref()))),
-            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Arc::default() }),
+            workload: workload.map(|(namespace, account)| Arc::new(workload_of(&namespace, account.as_deref()))),
+            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Groups::default() }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
         }
     }
+}
+
+fn workload_of(namespace: &str, account: Option<&str>) -> Workload {
+    Workload { namespace: namespace.into(), service_account: account.map(Into::into), ..Workload::default() }
+}
+
+#[test]
+fn a_client_that_is_a_workload_is_named() {
+    let of = |account| FlowRecord { workload: Some(Arc::new(workload_of("shop", account))), ..a_record() };
+    let both = of(Some("cart"));
+    assert!(line(Json, &both).contains(r#","namespace":"shop","serviceAccount":"cart","method":"#));
+    assert!(line(Logfmt, &both).contains(" namespace=shop serviceAccount=cart method="));
+    let json = line(Json, &of(None));
+    assert!(json.contains(r#","namespace":"shop","method":"#), "{json}");
 }
 
 fn session(name: &str, sni: Option<&str>) -> ClientTls {
@@ -251,6 +267,9 @@ proptest! {
         prop_assert_eq!(text("rule"), record.rule().map(|facts| &*facts.rule));
         prop_assert_eq!(text("userAgent"), record.user_agent.as_deref());
         prop_assert_eq!(text("traceparent"), record.traceparent.as_deref());
+        prop_assert_eq!(text("namespace"), record.workload.as_ref().map(|workload| &*workload.namespace));
+        let account = record.workload.as_ref().and_then(|workload| workload.service_account.as_deref());
+        prop_assert_eq!(text("serviceAccount"), account);
         prop_assert_eq!(value["status"].as_u64(), Some(u64::from(record.status)));
         prop_assert_eq!(value["bytesUp"].as_u64(), Some(record.bytes_up));
         prop_assert_eq!(value["bytesDown"].as_u64(), Some(record.bytes_down));

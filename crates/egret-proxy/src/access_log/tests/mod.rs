@@ -19,6 +19,7 @@ pub(super) fn a_record() -> FlowRecord {
         client: "192.0.2.7:51234".parse().unwrap(),
         user: None,
         tls: None,
+        workload: None,
         method: MethodName::new("GET"),
         target: "http://example.com/a?b=c".into(),
         treatment: Treatment::Forward,

@@ -1,6 +1,7 @@
 //! Bearer tokens: JWT (RFC 7519) signed with a key of a JWK set, checked as RFC 8725 advises.
 
 mod fetch;
+mod groups;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::upstream::Upstream;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Good {
     pub(super) user: Arc<str>,
+    pub(super) groups: Vec<Arc<str>>,
     /// How long it is valid.
     pub(super) left: Duration,
 }
@@ -155,7 +157,8 @@ impl Tokens {
         let ends = claims.get("exp").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let ends = Duration::try_from_secs_f64(ends).unwrap_or(Duration::ZERO) + self.settings.clock_skew;
-        Ok(Good { user: user.into(), left: ends.saturating_sub(now) })
+        let groups = groups::named(claims, &self.settings.groups_claim);
+        Ok(Good { user: user.into(), groups, left: ends.saturating_sub(now) })
     }
 }
 

@@ -78,6 +78,7 @@ fn tokens(keys: &[Value]) -> Tokens {
         audiences: vec!["egret".to_owned()],
         clock_skew: Duration::from_secs(30),
         user_claim: "sub".to_owned(),
+        groups_claim: "groups".to_owned(),
     };
     Tokens::new(Arc::new(settings)).unwrap()
 }

@@ -1,5 +1,6 @@
 //! One connection to a directory server, and the operations of a check.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,21 @@ use egret_core::destination::Host;
 use egret_core::htpasswd::check_user_name;
 use egret_core::settings::Snapshot;
 use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchEntry, SearchOptions,
-    StdStream, ldap_escape,
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchEntry,
+    SearchOptions, StdStream, ldap_escape,
 };
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
+use super::groups::GroupNames;
 use crate::upstream::Upstream;
 
-/// `LDAP_MATCHING_RULE_IN_CHAIN` of Active Directory: members of members count.
-const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
+/// With `LDAP_MATCHING_RULE_IN_CHAIN` of Active Directory: members of members count.
+const IN_CHAIN: &str = "(member:1.2.840.113556.1.4.1941:={dn})";
+
+/// Attributes of a user that name groups: Active Directory, OpenLDAP and 389 have the first, directories
+/// from Sun's the second. A directory that has neither leaves them out.
+const MEMBER_OF: [&str; 2] = ["memberOf", "isMemberOf"];
 
 /// Result codes (RFC 4511 appendix A).
 mod code {
@@ -105,13 +111,20 @@ impl Connection {
         }
     }
 
-    /// The one user of this name; `None` where there is none, or more than one.
-    pub(super) async fn find(&mut self, settings: &Settings, user: &str) -> Result<Option<Found>, Failure> {
+    /// The one user of this name; `None` where there is none, or more than one. Adds the groups that the
+    /// entry names.
+    pub(super) async fn find(
+        &mut self,
+        settings: &Settings,
+        user: &str,
+        groups: &mut GroupNames,
+    ) -> Result<Option<Found>, Failure> {
         let filter = settings.filter.replace("{user}", &ldap_escape(user));
         let attribute = &*settings.user_attribute;
+        let wanted: Vec<&str> = MEMBER_OF.into_iter().chain([attribute]).collect();
         // Two are enough to know that it is not one.
         self.0.with_search_options(SearchOptions::new().sizelimit(2));
-        let answer = self.0.search(&settings.base, Scope::Subtree, &filter, vec![attribute]).await;
+        let answer = self.0.search(&settings.base, Scope::Subtree, &filter, wanted).await;
         let ldap3::SearchResult(entries, result) = answer.map_err(broken)?;
         if !matches!(result.rc, code::SUCCESS | code::SIZE_LIMIT_EXCEEDED) {
             let base = &settings.base;
@@ -135,30 +148,31 @@ impl Connection {
         let spelled = entry.attrs.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
         let name = spelled.and_then(|(_, values)| values.first()).map_or(user, String::as_str);
         let name = if check_user_name(name).is_ok() { name } else { user };
+        add_member_of(&entry.attrs, groups);
         Ok(Some(Found { name: name.into(), dn: entry.dn }))
     }
 
-    /// Whether the user is in one of the groups, or none is asked for.
-    pub(super) async fn is_in_a_group(
+    /// Whether the user is in one of the groups that may use the proxy, or none is asked for. Adds those
+    /// that it is in.
+    pub(super) async fn is_in_an_allowed_group(
         &mut self,
         settings: &Settings,
         dn: &str,
         user: &str,
+        groups: &mut GroupNames,
     ) -> Result<bool, Failure> {
-        if settings.allowed_groups.is_empty() {
-            return Ok(true);
-        }
-        let (dn, user) = (ldap_escape(dn), ldap_escape(user));
-        let filter = match settings.nested_groups {
-            true => format!("(member:{IN_CHAIN}:={dn})"),
-            false => format!("(|(member={dn})(uniqueMember={dn})(memberUid={user}))"),
-        };
+        let filter = filled_in(usual_group_filter(settings), dn, user);
+        let mut is_allowed = settings.allowed_groups.is_empty();
         for group in &settings.allowed_groups {
             let answer = self.0.search(group, Scope::Base, &filter, vec!["1.1"]).await;
             let ldap3::SearchResult(entries, result) = answer.map_err(broken)?;
             match result.rc {
-                code::SUCCESS if entries.iter().any(|entry| !entry.is_ref()) => return Ok(true),
-                code::SUCCESS => {}
+                code::SUCCESS => {
+                    for dn in dns(entries) {
+                        is_allowed = true;
+                        groups.add(&dn);
+                    }
+                }
                 code::NO_SUCH_OBJECT => {
                     tracing::warn!(group, "a group of `authentication.ldap.allowedGroups` does not exist");
                 }
@@ -170,7 +184,37 @@ impl Connection {
                 }
             }
         }
-        Ok(false)
+        Ok(is_allowed)
+    }
+
+    /// Adds the groups that are found where groups are searched.
+    pub(super) async fn search_groups(
+        &mut self,
+        settings: &Settings,
+        dn: &str,
+        user: &str,
+        groups: &mut GroupNames,
+    ) -> Result<(), Failure> {
+        let Some(base) = &settings.group_base else { return Ok(()) };
+        let filter = settings.group_filter.as_deref().unwrap_or_else(|| usual_group_filter(settings));
+        let filter = filled_in(filter, dn, user);
+        // One more than are read says that there are too many.
+        let size = i32::try_from(groups.most()).unwrap_or(i32::MAX).saturating_add(1);
+        self.0.with_search_options(SearchOptions::new().sizelimit(size));
+        let answer = self.0.search(base, Scope::Subtree, &filter, vec!["1.1"]).await;
+        let ldap3::SearchResult(entries, result) = answer.map_err(broken)?;
+        match result.rc {
+            code::SUCCESS => dns(entries).for_each(|group| groups.add(&group)),
+            // Or more than the server tells at once.
+            code::SIZE_LIMIT_EXCEEDED => groups.are_too_many(),
+            _ => {
+                return Err(Failure::Server(format!(
+                    "searching groups under `{base}` (`authentication.ldap.groupBase`) failed: {}",
+                    words(&result)
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Whether this is the password of an entry.
@@ -188,10 +232,45 @@ impl Connection {
     }
 }
 
+/// What finds the groups that have a user as a member.
+fn usual_group_filter(settings: &Settings) -> &'static str {
+    match settings.nested_groups {
+        true => IN_CHAIN,
+        false => "(|(member={dn})(uniqueMember={dn})(memberUid={user}))",
+    }
+}
+
+/// A filter for one user. What is filled in is not looked at again: a name may hold braces.
+fn filled_in(filter: &str, dn: &str, user: &str) -> String {
+    let parts = filter.split("{dn}").map(|part| part.replace("{user}", &ldap_escape(user)));
+    parts.collect::<Vec<_>>().join(&ldap_escape(dn))
+}
+
+/// The names of what was found. Active Directory adds references to other domains, which are no groups.
+fn dns(entries: Vec<ResultEntry>) -> impl Iterator<Item = String> {
+    let entries = entries.into_iter().filter(|entry| !entry.is_ref() && !entry.is_intermediate());
+    entries.map(|entry| SearchEntry::construct(entry).dn).filter(|dn| !dn.is_empty())
+}
+
+/// Adds the groups that an entry names. The names of attributes may be spelled in capitals, and Active
+/// Directory gives more than 1500 values of one in pieces, as `memberOf;range=0-1499`.
+fn add_member_of(attributes: &HashMap<String, Vec<String>>, groups: &mut GroupNames) {
+    for (attribute, values) in attributes {
+        let (name, options) = attribute.split_once(';').unwrap_or((attribute, ""));
+        if !MEMBER_OF.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        if options.to_ascii_lowercase().contains("range=") {
+            groups.are_too_many();
+        }
+        values.iter().for_each(|group| groups.add(group));
+    }
+}
+
 fn broken(error: LdapError) -> Failure {
     match error {
         LdapError::FilterParsing => {
-            Failure::Server("`authentication.ldap.filter` is not a filter".to_owned())
+            Failure::Server("a filter of `authentication.ldap` is not one".to_owned())
         }
         error => Failure::Connection(describe(&error)),
     }

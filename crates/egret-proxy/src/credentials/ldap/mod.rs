@@ -4,6 +4,7 @@
 //! means that they are.
 
 mod connection;
+mod groups;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
 use self::connection::{Connection, Failure, Found};
+use self::groups::GroupNames;
 use crate::upstream::Upstream;
 
 /// How long a connection may wait for its next use: less than directories and firewalls allow.
@@ -32,7 +34,13 @@ const REMIND: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// They belong together. The name is the directory's own spelling.
-    Good(Arc<str>),
+    Good {
+        name: Arc<str>,
+        /// The groups, each by its DN and by the name in it.
+        groups: Vec<Arc<str>>,
+    },
+    /// They do, but the user, whose name this is, is in more groups than are read.
+    TooManyGroups(Arc<str>),
     /// They do, but the user is in none of the groups.
     NotAllowed,
     /// There is no such user, or the password is wrong.
@@ -82,12 +90,13 @@ impl Directory {
         self.is_up.load(Ordering::Relaxed)
     }
 
-    /// Asks the directory.
+    /// Asks the directory. Of a user's groups, `most` are read.
     pub(super) async fn check(
         &self,
         snapshot: &Snapshot,
         user: &str,
         password: &str,
+        most: usize,
     ) -> Result<Verdict, Unavailable> {
         // RFC 4513 section 5.1.2: a bind with a name and no password succeeds, and proves nothing.
         if user.is_empty() || password.is_empty() {
@@ -97,7 +106,7 @@ impl Directory {
             return Err(Unavailable(why));
         }
         let limit = self.settings.timeout;
-        let outcome = tokio::time::timeout(limit, self.check_in_turn(snapshot, user, password)).await;
+        let outcome = tokio::time::timeout(limit, self.check_in_turn(snapshot, user, password, most)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             Err(Unavailable(format!("no answer within {limit:?} (`authentication.ldap.timeout`)")))
         });
@@ -113,6 +122,7 @@ impl Directory {
         snapshot: &Snapshot,
         user: &str,
         password: &str,
+        most: usize,
     ) -> Result<Verdict, Unavailable> {
         // Closed by nobody.
         let _slot = self.slots.acquire().await;
@@ -123,7 +133,7 @@ impl Directory {
                 Some(connection) => connection,
                 None => self.connect(snapshot).await?,
             };
-            match self.ask(&mut connection, user, password).await {
+            match self.ask(&mut connection, user, password, most).await {
                 Ok(verdict) => {
                     self.keep(connection);
                     return Ok(verdict);
@@ -137,19 +147,33 @@ impl Directory {
 
     /// The groups are looked at before the password, so that what is left is one bind whose outcome
     /// alone decides what the client learns.
-    async fn ask(&self, connection: &mut Connection, user: &str, password: &str) -> Result<Verdict, Failure> {
+    async fn ask(
+        &self,
+        connection: &mut Connection,
+        user: &str,
+        password: &str,
+        most: usize,
+    ) -> Result<Verdict, Failure> {
         connection.bind_to_search(&self.settings).await?;
-        let Some(Found { dn, name }) = connection.find(&self.settings, user).await? else {
+        let mut groups = GroupNames::new(most);
+        let Some(Found { dn, name }) = connection.find(&self.settings, user, &mut groups).await? else {
             // As long as for a user that there is, so that the time does not tell.
             let nobody = format!("cn=egret-nobody,{}", self.settings.base);
             connection.bind_as(&nobody, password).await?;
             return Ok(Verdict::Wrong);
         };
-        let is_allowed = connection.is_in_a_group(&self.settings, &dn, user).await?;
+        let is_allowed = connection.is_in_an_allowed_group(&self.settings, &dn, &name, &mut groups).await?;
+        connection.search_groups(&self.settings, &dn, &name, &mut groups).await?;
         if !connection.bind_as(&dn, password).await? {
             return Ok(Verdict::Wrong);
         }
-        Ok(if is_allowed { Verdict::Good(name) } else { Verdict::NotAllowed })
+        if !is_allowed {
+            return Ok(Verdict::NotAllowed);
+        }
+        Ok(match groups.into_names() {
+            Some(groups) => Verdict::Good { name, groups },
+            None => Verdict::TooManyGroups(name),
+        })
     }
 
     async fn connect(&self, snapshot: &Snapshot) -> Result<Connection, Unavailable> {

@@ -23,6 +23,7 @@ use super::wire;
 use crate::buffer::{self, Buffer};
 use crate::client::Client;
 use crate::control::{CLOSE, RECHECK};
+use crate::credentials;
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::gate;
@@ -129,7 +130,7 @@ pub(super) async fn serve(
 }
 
 impl Association {
-    async fn run(&mut self, client: &mut Client, flow: &Flow) -> Option<Refusal> {
+    async fn run(&mut self, client: &mut Client, flow: &mut Flow) -> Option<Refusal> {
         client.deadline.set_after(TICK);
         loop {
             match poll_fn(|context| self.poll(context, client)).await {
@@ -139,6 +140,11 @@ impl Association {
                     // Whoever goes on sending passes the gate again.
                     self.peers.clear();
                     self.by_address.clear();
+                    let snapshot = flow.worker.snapshot.load_full();
+                    credentials::refresh_groups(&snapshot, &mut flow.identity);
+                    if let Err(detail) = credentials::still_hold(&snapshot, &flow.identity) {
+                        return Some(Refusal::new(Reason::PolicyChanged, detail));
+                    }
                 }
             }
         }

@@ -84,6 +84,11 @@ tokens = {
         "text": "secret",
     },
     "new": sign("new", "ES256"),
+    "groups": {
+        "list": sign("ec", "ES256", {"groups": ["staff", "Domain Users", "staff"]}),
+        "text": sign("ec", "ES256", {"groups": "staff web"}),
+        "nested": sign("ec", "ES256", {"realm_access": {"roles": ["offline_access", "deploy"]}}),
+    },
     "short": sign("ec", "ES256", {"exp": now - 25}),
 }
 (directory / "keys.json").write_text(json.dumps({"keys": [jwk(name) for name in ("rsa", "ec", "ec384", "ed")]}))
