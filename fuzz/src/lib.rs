@@ -7,8 +7,8 @@ use egret_core::destination::Destination;
 use egret_core::group_file::GroupFile;
 use egret_core::htpasswd::{HashScheme, MAX_USER_BYTES, UserFile, check_user_name};
 use egret_core::identity::{Identity, check_group_name};
-use egret_core::policy::when::{Facts, FaultKind, When};
-use egret_core::policy::{Headers, RequestFacts};
+use egret_core::policy::when::{FaultKind, When};
+use egret_core::policy::{Ask, Headers, RequestFacts, Seen};
 use egret_core::record::Protocol;
 use egret_proxy::credentials::header::{self, Offered};
 use egret_proxy::http1::chunked::{Decoder, Emit, Ranges};
@@ -320,14 +320,14 @@ pub fn when(data: &[u8]) {
     };
     let identity = Identity::from_address(([192, 0, 2, 1], 40_000).into());
     let destination = Destination::from(std::net::SocketAddr::from(([192, 0, 2, 2], 443)));
-    for request in [Some(&request), None] {
+    for seen in [Seen::Request(request), Seen::Tunnel] {
         let now = std::time::UNIX_EPOCH;
-        let facts = Facts { identity: &identity, destination: &destination, address: None, request, now };
-        let said = when.evaluate(&facts);
-        assert_eq!(said, when.evaluate(&facts), "{text:?}");
+        let ask = Ask { identity: &identity, destination: &destination, address: None, seen, now };
+        let said = when.evaluate(&ask);
+        assert_eq!(said, when.evaluate(&ask), "{text:?}");
         if let Err(fault) = said {
             assert_ne!(fault.kind(), &FaultKind::Internal, "{text:?}");
-            assert!(request.is_none() || fault.kind() != &FaultKind::NoRequest, "{text:?}");
+            assert!(!matches!(seen, Seen::Request(_)) || fault.kind() != &FaultKind::NoRequest, "{text:?}");
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use egret_core::destination::Destination;
 use egret_core::identity::{Identity, Proof, User};
-use egret_core::policy::when::{Facts, When};
-use egret_core::policy::{Headers, RequestFacts};
+use egret_core::policy::when::When;
+use egret_core::policy::{Ask, Headers, RequestFacts, Seen};
 
 fn main() {
     divan::main();
@@ -64,14 +64,14 @@ fn evaluate(bencher: divan::Bencher<'_, '_>, text: &str) {
         headers: &Fields,
         body_length: Some(0),
     };
-    let facts = Facts {
+    let ask = Ask {
         identity: &identity,
         destination: &destination,
         address: None,
-        request: Some(&request),
+        seen: Seen::Request(request),
         now: SystemTime::now(),
     };
-    bencher.bench_local(|| when.evaluate(black_box(&facts)));
+    bencher.bench_local(|| when.evaluate(black_box(&ask)));
 }
 
 #[divan::bench(args = &CONDITIONS[..2])]

@@ -127,7 +127,7 @@ impl Textual for MediaType {
         let glob = glob(&lower, Glob::path)?;
         let parts: Vec<&str> = lower.split('/').collect();
         let is_part = |part: &&str| !part.is_empty() && part.bytes().all(|b| is_token(b) || b == b'*');
-        if lower == "*" || lower == "**" || (parts.len() == 2 && parts.iter().all(|part| is_part(part))) {
+        if lower == "*" || lower == "**" || (parts.len() == 2 && parts.iter().all(is_part)) {
             return Ok(Self(glob));
         }
         let complaint = Complaint::new(format!("`{}` is no media type", shorten(text)));

@@ -203,7 +203,7 @@ impl<'a> Pass<'a> {
         if self.address.is_none() && when.needs_address() {
             return Answer::No;
         }
-        match when.evaluate(&self.ask.into()) {
+        match when.evaluate(self.ask) {
             Ok(true) => Answer::Yes,
             Ok(false) => Answer::No,
             // What cannot be said must not open anything.

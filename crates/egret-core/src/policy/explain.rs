@@ -258,7 +258,7 @@ fn outcome(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
         if ask_address(ask).is_none() && when.needs_address() {
             return no("its condition asks about the address, which is not known yet".into());
         }
-        match when.evaluate(&ask.into()) {
+        match when.evaluate(ask) {
             Ok(true) => {}
             Ok(false) => return no(format!("its condition does not hold: {}", when.text())),
             Err(fault) if denies => {

@@ -8,12 +8,13 @@ use egret_core::destination::Destination;
 use egret_core::identity::{
     CertificateName, ClientCertificate, ClientTls, Identity, NameKind, Proof, TlsVersion, User, Workload,
 };
-use egret_core::policy::when::{Facts, FaultKind, When};
-use egret_core::policy::{Headers, RequestFacts};
+use egret_core::policy::when::{FaultKind, When};
+use egret_core::policy::{Ask, Headers, RequestFacts, Seen};
 
 use crate::gate::{ip, somebody, to};
 
 /// Headers in a list.
+#[derive(Debug)]
 pub(crate) struct Fields(pub(crate) Vec<(&'static str, &'static [u8])>);
 
 impl Headers for Fields {
@@ -46,7 +47,7 @@ impl Flow {
         identity.user = Some(User {
             name: "alice".into(),
             proof: Proof::Ldap,
-            groups: Arc::from(["admins".into(), "build".into()]),
+            groups: vec!["admins".into(), "build".into()].into(),
         });
         identity.tls = Some(Arc::new(ClientTls {
             version: TlsVersion::Tls13,
@@ -97,14 +98,14 @@ impl Flow {
             headers: &self.fields,
             body_length: self.body_length,
         };
-        let facts = Facts {
+        let ask = Ask {
             identity: &self.identity,
             destination: &self.destination,
             address: self.address,
-            request: with_request.then_some(&request),
+            seen: if with_request { Seen::Request(request) } else { Seen::Tunnel },
             now: self.now,
         };
-        when.evaluate(&facts).map_err(|fault| {
+        when.evaluate(&ask).map_err(|fault| {
             assert!(fault.to_string().contains("column"), "{fault}");
             fault.kind().clone()
         })

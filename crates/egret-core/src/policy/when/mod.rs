@@ -14,7 +14,6 @@ mod check;
 mod cost;
 mod error;
 mod evaluate;
-mod facts;
 mod fault;
 mod functions;
 mod parse;
@@ -28,12 +27,12 @@ mod variables;
 pub use check::MAX_DEPTH;
 pub use cost::MAX_COST;
 pub use error::WhenError;
-pub use facts::Facts;
 pub use fault::{FaultKind, WhenFault};
 pub use functions::functions;
 pub use scan::{MAX_NESTING, MAX_TEXT_BYTES, MAX_TOKENS};
 pub use variables::variables;
 
+use super::Ask;
 use check::Mentions;
 use program::Expr;
 
@@ -116,8 +115,8 @@ impl When {
     ///
     /// # Errors
     /// Why it can neither be said to hold nor not to: it looks at what is not known or not there.
-    pub fn evaluate(&self, facts: &Facts<'_>) -> Result<bool, WhenFault> {
-        evaluate::evaluate(&self.compiled.text, &self.compiled.whole, facts)
+    pub fn evaluate(&self, ask: &Ask<'_>) -> Result<bool, WhenFault> {
+        evaluate::evaluate(&self.compiled.text, &self.compiled.whole, ask)
     }
 }
 

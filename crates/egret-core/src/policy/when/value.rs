@@ -1,4 +1,4 @@
-//! Values while a condition is evaluated. They borrow from the facts and from the condition where they can.
+//! Values while a condition is evaluated. They borrow from the question and from the condition where they can.
 
 use std::net::IpAddr;
 use std::ops::Deref;

@@ -5,9 +5,9 @@
 
 use std::rc::Rc;
 
+use super::super::Ask;
 use super::cost::{self, MAX_COST};
 use super::error::position;
-use super::facts::Facts;
 use super::fault::{FaultKind, WhenFault};
 use super::program::{Arithmetic, Comparison, Expr, Loop, LoopKind, Node};
 use super::value::{List, Map, Text, Value};
@@ -20,8 +20,8 @@ mod variables;
 ///
 /// # Errors
 /// Why it can neither be said to hold nor not to.
-pub(super) fn evaluate(text: &str, whole: &Expr, facts: &Facts<'_>) -> Result<bool, WhenFault> {
-    let mut run = Run { facts, budget: MAX_COST, headers: None, query: None, locals: Vec::new() };
+pub(super) fn evaluate(text: &str, whole: &Expr, ask: &Ask<'_>) -> Result<bool, WhenFault> {
+    let mut run = Run { ask, budget: MAX_COST, headers: None, query: None, locals: Vec::new() };
     run.test(whole).map_err(|fault| {
         let (line, column) = position(text, fault.at as usize);
         WhenFault::new(fault.kind, line as u32, column as u32)
@@ -45,7 +45,7 @@ type Outcome<T> = Result<T, Box<Fault>>;
 
 /// An evaluation.
 struct Run<'v> {
-    facts: &'v Facts<'v>,
+    ask: &'v Ask<'v>,
     /// What is left of it.
     budget: u64,
     /// All headers, once they were asked for.
@@ -189,7 +189,7 @@ impl<'v> Run<'v> {
             Node::Cidr(range) => Value::Cidr(*range),
             Node::Variable(variable) => self.variable(expr, *variable)?,
             Node::DestinationAddress => Value::Ip(self.destination_address(expr)?),
-            Node::ClientAddress => Value::Ip(self.facts.identity.ip()),
+            Node::ClientAddress => Value::Ip(self.ask.identity.ip()),
             Node::HasVariable(variable) => Value::Bool(self.has_variable(expr, *variable)?),
             Node::Local(depth) => match self.locals.get(*depth) {
                 Some(value) => value.clone(),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
+use super::super::super::{RequestFacts, Seen};
 use super::super::fault::FaultKind;
 use super::super::program::Expr;
 use super::super::value::{List, Map, Text, Value};
@@ -12,13 +13,12 @@ use super::super::variables::Variable;
 use super::{Outcome, Run, fault};
 use crate::destination::Host;
 use crate::identity::{NameKind, Workload};
-use crate::policy::RequestFacts;
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 impl<'v> Run<'v> {
     pub(super) fn variable(&mut self, expr: &Expr, variable: Variable) -> Outcome<Value<'v>> {
-        let identity = self.facts.identity;
+        let identity = self.ask.identity;
         let text = |text: &'v str| Value::Text(Text::Borrowed(text));
         Ok(match variable {
             Variable::User => text(identity.user.as_ref().map_or("", |user| &user.name)),
@@ -47,11 +47,11 @@ impl<'v> Run<'v> {
             Variable::NamespaceLabels => {
                 Value::Map(Map::Shared(self.workload().map_or(&[], |workload| &workload.namespace_labels)))
             }
-            Variable::Host => match &self.facts.destination.host {
+            Variable::Host => match &self.ask.destination.host {
                 Host::Name(name) => text(name),
                 Host::Address(address) => Value::text(address.to_string()),
             },
-            Variable::Port => Value::Int(self.facts.destination.port.into()),
+            Variable::Port => Value::Int(self.ask.destination.port.into()),
             Variable::DestinationIp => Value::text(self.destination_address(expr)?.to_string()),
             Variable::Method => text(self.request(expr)?.method),
             Variable::Scheme => text(self.request(expr)?.scheme),
@@ -66,7 +66,7 @@ impl<'v> Run<'v> {
                 Some(value) => Value::text(value),
                 None => text(""),
             },
-            Variable::Now => match Timestamp::try_from(self.facts.now) {
+            Variable::Now => match Timestamp::try_from(self.ask.now) {
                 Ok(now) => Value::Time(now),
                 Err(_) => return fault(FaultKind::Overflow, expr.at),
             },
@@ -83,16 +83,14 @@ impl<'v> Run<'v> {
     pub(super) fn has_variable(&mut self, expr: &Expr, variable: Variable) -> Outcome<bool> {
         match variable {
             Variable::DestinationIp => Ok(self.address().is_some()),
-            Variable::BodyLength => {
-                Ok(self.facts.request.is_some_and(|request| request.body_length.is_some()))
-            }
+            Variable::BodyLength => Ok(self.seen().is_some_and(|request| request.body_length.is_some())),
             Variable::Method
             | Variable::Scheme
             | Variable::Path
             | Variable::Query
             | Variable::Headers
             | Variable::UserAgent
-                if self.facts.request.is_none() =>
+                if self.seen().is_none() =>
             {
                 Ok(false)
             }
@@ -106,11 +104,18 @@ impl<'v> Run<'v> {
     }
 
     pub(super) fn request(&self, expr: &Expr) -> Outcome<&'v RequestFacts<'v>> {
-        self.facts.request.map_or_else(|| fault(FaultKind::NoRequest, expr.at), Ok)
+        self.seen().map_or_else(|| fault(FaultKind::NoRequest, expr.at), Ok)
+    }
+
+    fn seen(&self) -> Option<&'v RequestFacts<'v>> {
+        match &self.ask.seen {
+            Seen::Request(request) => Some(request),
+            Seen::Tunnel | Seen::TunnelToOpen => None,
+        }
     }
 
     fn address(&self) -> Option<IpAddr> {
-        self.facts.address.or(self.facts.destination.host.address()).map(|address| address.to_canonical())
+        self.ask.address.or(self.ask.destination.host.address()).map(|address| address.to_canonical())
     }
 
     pub(super) fn destination_address(&self, expr: &Expr) -> Outcome<IpAddr> {
@@ -118,18 +123,18 @@ impl<'v> Run<'v> {
     }
 
     fn workload(&self) -> Option<&'v Workload> {
-        self.facts.identity.workload.as_deref()
+        self.ask.identity.workload.as_deref()
     }
 
     fn spiffe(&self) -> &'v str {
-        let names = self.facts.identity.certificate().map_or(&[][..], |certificate| certificate.names());
+        let names = self.ask.identity.certificate().map_or(&[][..], |certificate| certificate.names());
         let uris = names.iter().filter(|name| name.kind == NameKind::Uri);
         uris.map(|name| &*name.value).find(|uri| uri.starts_with("spiffe://")).unwrap_or_default()
     }
 
     /// Seconds since 1970, before it negative.
     fn seconds(&self) -> i64 {
-        seconds_since_1970(self.facts.now)
+        seconds_since_1970(self.ask.now)
     }
 }
 
