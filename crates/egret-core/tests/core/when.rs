@@ -361,6 +361,17 @@ fn says_what_it_looks_at() {
 }
 
 #[test]
+fn knows_every_way_to_prove_an_identity() {
+    for proof in [Proof::Address, Proof::Certificate, Proof::Htpasswd, Proof::Ldap, Proof::Jwt] {
+        // A further kind belongs into the list above, the values of `identity.proof` and the manual.
+        match proof {
+            Proof::Address | Proof::Certificate | Proof::Htpasswd | Proof::Ldap | Proof::Jwt => {}
+        }
+        compiled(&format!("identity.proof == {:?}", proof.as_str()));
+    }
+}
+
+#[test]
 fn reports_all_errors_with_their_columns() {
     let text = "identity.usr == 'a' && destination.port == '443' && request.path.startsWith(1) && foo(1)";
     assert_eq!(
