@@ -8,9 +8,12 @@ use crate::values::Complaint;
 pub(super) fn compile(text: &str) -> Result<When, Vec<Complaint>> {
     When::compile(text).map_err(|errors| {
         let complaint = |error: egret_core::policy::when::WhenError| {
-            let message = match error.column {
-                Some(column) => format!("{} (at its character {column})", error.message),
-                None => error.message,
+            let message = match (error.line, error.column) {
+                (Some(1) | None, Some(column)) => format!("{} (at its character {column})", error.message),
+                (Some(line), Some(column)) => {
+                    format!("{} (in its line {line}, at character {column})", error.message)
+                }
+                _ => error.message,
             };
             let complaint = Complaint::new(&message);
             match error.help {

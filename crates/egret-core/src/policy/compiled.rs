@@ -46,8 +46,6 @@ pub(super) struct CompiledRule {
     pub(super) unit: u32,
     pub(super) http: Option<HttpMatch>,
     pub(super) when: Option<When>,
-    /// It asks about the request.
-    pub(super) needs_request: bool,
 }
 
 impl CompiledRule {
@@ -239,14 +237,12 @@ impl Compiled {
     fn add_rule(&mut self, policy: &Policy, rule: &Rule, unit: u32) {
         let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         let http = rule.http.as_ref().filter(|http| http.asks());
-        let needs_request = http.is_some() || rule.when.as_ref().is_some_and(When::needs_request);
-        self.asks_requests |= needs_request;
+        self.asks_requests |= http.is_some() || rule.when.as_ref().is_some_and(When::needs_request);
         self.rules.push(CompiledRule {
             facts: Arc::new(facts(policy, rule)),
             unit,
             http: http.cloned(),
             when: rule.when.clone(),
-            needs_request,
         });
         let everywhere = [Target::default()];
         for target in if rule.to.is_empty() { &everywhere } else { &*rule.to } {

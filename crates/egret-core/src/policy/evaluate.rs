@@ -11,6 +11,7 @@ use super::compiled::{Compiled, CompiledRule, CompiledTarget, Finds, Found};
 use super::http;
 use super::model::Action;
 use super::names::Suffixes;
+use super::when::FaultKind;
 use crate::address::embedded_ipv4;
 use crate::destination::Host;
 
@@ -185,19 +186,14 @@ impl<'a> Pass<'a> {
         if !self.is_about(target, found, rule.facts.action) {
             return Answer::No;
         }
-        if rule.needs_request {
-            match self.ask.seen {
-                Seen::Request(request) => {
-                    let asked = rule.http.as_ref();
-                    if asked.is_some_and(|asked| http::mismatch(asked, &request, rule.readings()).is_some()) {
-                        return Answer::No;
-                    }
+        match (&rule.http, self.ask.seen) {
+            (None, _) => {}
+            (Some(asked), Seen::Request(request)) => {
+                if http::mismatch(asked, &request, rule.readings()).is_some() {
+                    return Answer::No;
                 }
-                Seen::TunnelToOpen if rule.facts.action == Action::Deny => return Answer::Later,
-                Seen::TunnelToOpen if rule.opens_tunnels() => return Answer::Later,
-                _ if rule.facts.action == Action::Deny => return Answer::Unseen,
-                _ => return Answer::No,
             }
+            (Some(_), _) => return self.without_request(rule),
         }
         let Some(when) = &rule.when else { return Answer::Yes };
         if self.address.is_none() && when.needs_address() {
@@ -206,9 +202,20 @@ impl<'a> Pass<'a> {
         match when.evaluate(self.ask) {
             Ok(true) => Answer::Yes,
             Ok(false) => Answer::No,
+            Err(fault) if *fault.kind() == FaultKind::NoRequest => self.without_request(rule),
             // What cannot be said must not open anything.
             Err(_) if rule.facts.action == Action::Deny => Answer::Yes,
             Err(_) => Answer::No,
+        }
+    }
+
+    /// What a rule says that asks about a request, where none can be seen.
+    fn without_request(&self, rule: &CompiledRule) -> Answer {
+        let denies = rule.facts.action == Action::Deny;
+        match self.ask.seen {
+            Seen::TunnelToOpen if denies || rule.opens_tunnels() => Answer::Later,
+            _ if denies => Answer::Unseen,
+            _ => Answer::No,
         }
     }
 

@@ -11,7 +11,7 @@ use super::ask::{Ask, Seen};
 use super::compiled::full_name;
 use super::http::{self, Readings};
 use super::model::{Action, Mode, Policy, Rule, Source, Target, Tier, TlsTreatment};
-use super::when::When;
+use super::when::FaultKind;
 use crate::address::embedded_ipv4;
 use crate::destination::Host;
 use crate::identity::Identity;
@@ -231,27 +231,11 @@ fn outcome(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
         }
     }
     let denies = rule.action == Action::Deny;
-    let asks = rule.http.as_ref().filter(|http| http.asks());
-    if asks.is_some() || rule.when.as_ref().is_some_and(When::needs_request) {
-        match ask.seen {
-            Seen::Request(request) => {
-                let readings = if denies { Readings::Any } else { Readings::All };
-                if let Some(why) = asks.and_then(|asks| http::mismatch(asks, &request, readings)) {
-                    return no(why);
-                }
-            }
-            Seen::TunnelToOpen if denies || opens_tunnels(rule) => {
-                return (
-                    StepOutcome::Later,
-                    "it asks about requests, which are seen once the tunnel is opened".into(),
-                );
-            }
-            _ if denies => {
-                let why = "it asks about requests, which cannot be seen in a tunnel; so that nothing slips \
-                           through, it denies the tunnel";
-                return (StepOutcome::Unseen, why.into());
-            }
-            _ => return no("it asks about requests, which cannot be seen in a tunnel".into()),
+    if let Some(asks) = rule.http.as_ref().filter(|http| http.asks()) {
+        let Seen::Request(request) = ask.seen else { return without_request(rule, ask) };
+        let readings = if denies { Readings::Any } else { Readings::All };
+        if let Some(why) = http::mismatch(asks, &request, readings) {
+            return no(why);
         }
     }
     if let Some(when) = &rule.when {
@@ -261,6 +245,7 @@ fn outcome(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
         match when.evaluate(ask) {
             Ok(true) => {}
             Ok(false) => return no(format!("its condition does not hold: {}", when.text())),
+            Err(fault) if *fault.kind() == FaultKind::NoRequest => return without_request(rule, ask),
             Err(fault) if denies => {
                 return (
                     StepOutcome::Match,
@@ -271,6 +256,22 @@ fn outcome(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
         }
     }
     (StepOutcome::Match, "everything that it asks for is so".into())
+}
+
+fn without_request(rule: &Rule, ask: &Ask<'_>) -> (StepOutcome, String) {
+    let denies = rule.action == Action::Deny;
+    let (outcome, why) = match ask.seen {
+        Seen::TunnelToOpen if denies || opens_tunnels(rule) => {
+            (StepOutcome::Later, "it asks about requests, which are seen once the tunnel is opened")
+        }
+        _ if denies => (
+            StepOutcome::Unseen,
+            "it asks about requests, which cannot be seen in a tunnel; so that nothing slips through, it \
+             denies the tunnel",
+        ),
+        _ => (StepOutcome::NoMatch, "it asks about requests, which cannot be seen in a tunnel"),
+    };
+    (outcome, why.to_owned())
 }
 
 fn ask_address(ask: &Ask<'_>) -> Option<IpAddr> {
