@@ -1,7 +1,9 @@
 //! The groups that users are found to be in, as the diagnostic log says them at the level `debug`.
 
+use std::time::Duration;
+
 use egret_testkit::wait::PATIENCE;
-use egret_testkit::{Egret, HttpOrigin, wait_for};
+use egret_testkit::{Egret, Ended, HttpOrigin, ScriptedOrigin, Step, wait_for};
 
 use super::directory::Directory;
 use super::tokens::Provider;
@@ -165,4 +167,54 @@ fn a_changed_file_of_groups_counts_at_once_and_a_broken_one_not_at_all() {
     it.egret.wait_for_log("reloaded");
     assert_eq!(it.ask(Some(&alice)).status(), 200);
     expect(&it.egret, "alice", r#""admins", "staff""#);
+}
+
+/// Only these may go anywhere.
+fn only(group: &str) -> String {
+    format!(
+        "policies: [{{name: staff, from: [{{groups: ['{group}']}}], rules: [{{action: Allow}}]}}]\ndefault: Deny\n"
+    )
+}
+
+#[test]
+fn a_policy_is_for_a_group_of_the_directory_by_either_name() {
+    let (directory, origin) = (Directory::start(), HttpOrigin::start());
+    for group in ["internet", "cn=internet,ou=groups,dc=corp,dc=example", "inter*"] {
+        let section = directory.section("ldaps", &["groupBase: ou=groups,dc=corp,dc=example"]);
+        let egret = builder().config(&format!("{}authentication:\n{section}", only(group))).start();
+        for (user, password, status) in [("alice", "secret", 200), ("bob", "hunter2", 403)] {
+            let answer = ask(&egret, &origin, Some(&basic(user, password)));
+            assert_eq!(answer.status(), status, "{user}, {group}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn tunnels_of_who_has_left_a_group_are_closed_and_others_stay() {
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("groups");
+    std::fs::write(&file, "staff: alice bob\n").unwrap();
+    let it = Setting::with(&format!("  groupsFile: {}\n{}", file.display(), only("staff")));
+    std::fs::write(it.users(), line("alice", "secret") + &line("bob", "secret") + &line("eve", "secret"))
+        .unwrap();
+    it.egret.wait_for_log("reloaded");
+    let origin = ScriptedOrigin::start(vec![vec![Step::Hold]]);
+    let at = origin.address();
+    let tunnel = |user: &str| {
+        let mut client = it.egret.connect();
+        let credentials = basic(user, "secret");
+        client.send(format!(
+            "CONNECT {at} HTTP/1.1\r\nHost: {at}\r\nProxy-Authorization: {credentials}\r\n\r\n"
+        ));
+        let status = client.response("CONNECT").status();
+        (client, status)
+    };
+    let ((mut alices, first), (mut bobs, second)) = (tunnel("alice"), tunnel("bob"));
+    assert_eq!((first, second, tunnel("eve").1), (200, 200, 403));
+    std::fs::write(&file, "staff: bob eve\nguests: alice\n").unwrap();
+    assert_ne!(alices.read_to_end(Duration::from_secs(20)).1, Ended::Open, "alice has left");
+    assert!(bobs.is_quiet_for(Duration::from_millis(200)), "bob has not");
+    let record = it.egret.record(|record| record.reason() == "policy-changed");
+    assert_eq!(record.text("user"), "alice");
+    assert_eq!((tunnel("eve").1, tunnel("alice").1), (200, 403), "{}", it.egret.log());
 }

@@ -187,3 +187,31 @@ fn intermediate_certificates_are_followed() {
     assert_eq!(records[0].text("clientName"), "leaf.example");
     assert_eq!(records[1].reason(), "client-certificate-unknown-ca");
 }
+
+#[test]
+fn a_policy_is_for_the_workloads_of_a_namespace_by_their_certificates() {
+    let ca = TestCa::new();
+    let tls = listener(
+        &ca.server_leaf("server", &["localhost"]),
+        &format!("      clientAuth: required\n      clientCA: {}\n", ca.pem().display()),
+    );
+    let policy =
+        "policies: [{name: shop, from: [{namespaces: [shop]}], rules: [{action: Allow}]}]\ndefault: Deny\n";
+    let (egret, origin) = (configured(&format!("{tls}{policy}")), HttpOrigin::start());
+    let table: [(&[&str], u16, &str); 5] = [
+        (&["spiffe://td/ns/shop/sa/cart"], 200, "shop"),
+        (&["spiffe://td/ns/bank/sa/cart"], 403, "bank"),
+        (&["spiffe://td/ns/shop/sa/cart", "spiffe://td/ns/bank/sa/x"], 403, ""),
+        (&["spiffe://td/cluster/c/ns/shop/sa/cart"], 403, ""),
+        (&[], 403, ""),
+    ];
+    for (index, (ids, status, namespace)) in table.into_iter().enumerate() {
+        let leaf = ca.leaf(&format!("client{index}"), |params| {
+            let ids = ids.iter().map(|id| SanType::URI((*id).try_into().unwrap()));
+            params.subject_alt_names.extend(ids);
+        });
+        run(curl(&egret, &ca.pem(), Some(&leaf)).arg(origin.url("/")));
+        let record = egret.exactly(index + 1).pop().unwrap();
+        assert_eq!((record.status(), record.text("namespace").as_str()), (status, namespace), "{ids:?}");
+    }
+}
