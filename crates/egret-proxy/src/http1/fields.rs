@@ -194,7 +194,8 @@ impl Field {
     #[must_use]
     pub fn is_forbidden_in_trailers(&self, section: &[u8]) -> bool {
         let name = self.name_bytes(section);
-        self.name.is_hop_by_hop() || FORBIDDEN_IN_TRAILERS.iter().any(|other| name.eq_ignore_ascii_case(other))
+        self.name.is_hop_by_hop()
+            || FORBIDDEN_IN_TRAILERS.iter().any(|other| name.eq_ignore_ascii_case(other))
     }
 
     /// The whole line as it was sent, without CRLF but with the white space around the value.
