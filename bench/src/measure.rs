@@ -84,17 +84,26 @@ pub(crate) async fn measure(
     if scenario.load == Load::TlsIdle {
         let connector = tls::connector(false)?;
         let open = async || tls::tunnel(&connector, proxy.address, origin.ports.echo).await;
-        return idle(&proxy, scenario.clients, open).await;
+        return idle(&proxy, tunnels(scenario), open).await;
     }
     if scenario.load == Load::Idle {
         let open = async || Connection::tunnel(proxy.address, origin.ports.echo).await;
-        return idle(&proxy, scenario.clients, open).await;
+        return idle(&proxy, tunnels(scenario), open).await;
     }
     busy(&proxy, origin.ports, scenario, times.warm_up, async || {
         sleep(times.measure).await;
         Ok(())
     })
     .await
+}
+
+/// How many tunnels there are to be, or as many as there are descriptors for: both the proxy and this
+/// program need two for each.
+fn tunnels(scenario: &Scenario) -> usize {
+    const OTHERS: u64 = 1000;
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = descriptors.map_or(u64::MAX, |limit| limit.saturating_sub(OTHERS) / 2);
+    scenario.clients.min(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// Lets the clients run while `during` does, after a warm-up, and counts for that time.

@@ -94,38 +94,42 @@ pub struct Verdict {
 /// `egret check FILE`: checks a configuration and the files it refers to.
 #[must_use]
 pub fn check_file(path: &Path, form: Form) -> Verdict {
-    check_file_with(path, form, |_| Vec::new())
+    check_files_with(&[path], form, |_| Vec::new())
 }
 
-/// As [`check_file`], with further checks of what was loaded: of what this crate cannot see.
-pub fn check_file_with(path: &Path, form: Form, more: impl FnOnce(&Loaded) -> Vec<Problem>) -> Verdict {
-    let loaded = load(Some(path), &Overrides::default(), 1).and_then(|loaded| {
-        let problems = more(&loaded);
-        if problems.is_empty() { Ok(loaded) } else { Err(problems) }
-    });
-    match loaded {
-        Ok(loaded) => Verdict {
-            valid: true,
-            text: match form {
-                Form::Text { colour } => format!(
-                    "{}{} is valid: {}\n",
-                    render_warnings(&loaded.compiled.warnings, colour),
-                    path.display(),
-                    summary(&loaded.compiled)
-                ),
-                Form::Json => render_json(&[], &loaded.compiled.warnings),
-            },
-            warnings: loaded.compiled.warnings,
-        },
-        Err(problems) => Verdict {
-            valid: false,
-            warnings: Vec::new(),
-            text: match form {
-                Form::Text { colour } => render(&problems, colour),
-                Form::Json => render_json(&problems, &[]),
-            },
-        },
+/// As [`check_file`], for several files, each a configuration by itself, and with further checks of what was
+/// loaded: of what this crate cannot see.
+pub fn check_files_with(
+    paths: &[impl AsRef<Path>],
+    form: Form,
+    more: impl Fn(&Loaded) -> Vec<Problem>,
+) -> Verdict {
+    let (mut text, mut all, mut warnings) = (String::new(), Vec::new(), Vec::new());
+    for path in paths.iter().map(AsRef::as_ref) {
+        let loaded = load(Some(path), &Overrides::default(), 1).and_then(|loaded| {
+            let problems = more(&loaded);
+            if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+        });
+        match loaded {
+            Ok(loaded) => {
+                if let Form::Text { colour } = form {
+                    text += &render_warnings(&loaded.compiled.warnings, colour);
+                    text += &format!("{} is valid: {}\n", path.display(), summary(&loaded.compiled));
+                }
+                warnings.extend(loaded.compiled.warnings);
+            }
+            Err(problems) => {
+                if let Form::Text { colour } = form {
+                    text += &render(&problems, colour);
+                }
+                all.extend(problems);
+            }
+        }
     }
+    if form == Form::Json {
+        text = render_json(&all, &warnings);
+    }
+    Verdict { valid: all.is_empty(), warnings, text }
 }
 
 /// What a configuration comes to, in one line: what people get wrong without an error.
@@ -225,7 +229,11 @@ fn credentials(settings: &Authentication) -> String {
             1 => " (1 line to look at)".to_owned(),
             count => format!(" ({count} lines to look at)"),
         };
-        ends.push(format!("{} users of a file{warned}", file.len()));
+        let users = match file.len() {
+            1 => "1 user".to_owned(),
+            count => format!("{count} users"),
+        };
+        ends.push(format!("{users} of a file{warned}"));
     }
     if settings.ldap.is_some() {
         ends.push("a directory".to_owned());

@@ -30,7 +30,7 @@ pub mod values;
 mod walk;
 mod yaml;
 
-pub use command::{Form, Loaded, Verdict, check_file, check_file_with, files_of, load, load_with};
+pub use command::{Form, Loaded, Verdict, check_file, check_files_with, files_of, load, load_with};
 pub use compile::{Compiled, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, LogFormat, LogLevel, LoopbackRule};

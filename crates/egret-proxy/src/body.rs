@@ -69,6 +69,7 @@ pub struct Pump {
     consume: usize,
     complete: bool,
     primed: bool,
+    begun: bool,
     unflushed: bool,
     /// Bytes of data moved so far.
     pub data: u64,
@@ -101,6 +102,7 @@ impl Pump {
             consume: 0,
             complete: matches!(length, BodyLength::None),
             primed: matches!(length, BodyLength::None),
+            begun: false,
             unflushed: false,
             data: 0,
             waits: Waits::Source,
@@ -117,6 +119,12 @@ impl Pump {
     #[must_use]
     pub fn is_read(&self) -> bool {
         self.complete
+    }
+
+    /// The sink has got something, were it a part of the head.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Begins with another head. Only right before a body is read, or where there is none.
@@ -203,6 +211,7 @@ impl Pump {
                 Poll::Ready(Ok(count)) => self.written += count,
             }
             self.unflushed = true;
+            self.begun = true;
         }
         if self.consume > 0 {
             if let Some(buffer) = input {
@@ -316,7 +325,7 @@ impl Pump {
                     self.suffix.extend_from_slice(b"0\r\n");
                     if let Some((range, fields)) = progress.trailers {
                         let section = &bytes[range];
-                        for field in fields.iter().filter(|field| !field.name.is_forbidden_in_trailers()) {
+                        for field in fields.iter().filter(|field| !field.is_forbidden_in_trailers(section)) {
                             self.suffix.extend_from_slice(field.line(section));
                             self.suffix.extend_from_slice(b"\r\n");
                         }

@@ -30,6 +30,7 @@ pub mod splice;
 pub mod stall;
 pub mod stream;
 pub mod throttle;
+pub mod tls_server;
 pub mod trace;
 pub mod tunnel;
 pub mod upstream;

@@ -2,10 +2,10 @@
 //! queue is shared.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,6 +44,15 @@ pub struct Listener {
     pub proxy_protocol: Arc<[IpNet]>,
     /// What is served.
     pub serves: Serves,
+}
+
+impl Listener {
+    /// Whether connections from here begin with a header of the PROXY protocol.
+    #[must_use]
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxy_protocol.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// The sockets of one listener, one for each worker.
@@ -275,15 +284,14 @@ fn admit(
 /// Serves a connection on this worker.
 pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, listener } = accepted;
-    let snapshot = worker.snapshot.load();
-    if let Err(limit) = worker.shared.connections.admit(peer.ip(), &snapshot) {
-        worker.metrics.limit_hit(limit);
-        turn_away(worker, socket, peer, limit, listener.tls.is_some());
-        return;
-    }
-    worker.load.fetch_add(1, Ordering::Relaxed);
-    worker.metrics.connection_opened();
-    let present = Present { worker: worker.clone(), peer };
+    let present = match Present::admit(worker, peer, &listener) {
+        Ok(present) => present,
+        Err(limit) => {
+            worker.metrics.limit_hit(limit);
+            turn_away(worker, socket, peer, limit, listener.tls.is_some());
+            return;
+        }
+    };
     let stream = match tokio::net::TcpStream::from_std(TcpStream::from(socket)) {
         Ok(stream) => Stream::Tcp(stream),
         Err(error) => {
@@ -293,7 +301,7 @@ pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
     };
     tokio::spawn(async move {
         // A box for each stage: what a request needs is many times what a tunnel needs.
-        let serving = Box::pin(crate::inlet::serve(present.worker.clone(), stream, peer, listener));
+        let serving = Box::pin(crate::inlet::serve(&present, stream, peer, listener));
         if let Some(tunnel) = serving.await {
             tunnel.serve().await;
         }
@@ -301,17 +309,48 @@ pub fn serve(worker: &Arc<Worker>, accepted: Accepted) {
     });
 }
 
-/// Counts a connection out, whatever ends its task.
-struct Present {
-    worker: Arc<Worker>,
-    peer: SocketAddr,
+/// A connection's place among all. It is counted out whatever ends its task.
+pub struct Present {
+    /// The worker that serves it.
+    pub worker: Arc<Worker>,
+    /// The client that it is counted among the connections of.
+    client: OnceLock<IpAddr>,
+}
+
+impl Present {
+    /// Counts a connection in. Of one that a balancer passes on, the client is not known yet.
+    fn admit(worker: &Arc<Worker>, peer: SocketAddr, listener: &Listener) -> Result<Self, Limit> {
+        let snapshot = worker.snapshot.load();
+        let connections = &worker.shared.connections;
+        connections.admit(&snapshot)?;
+        let client = OnceLock::new();
+        if !listener.is_balancer(peer.ip()) {
+            connections.claim(peer.ip(), &snapshot).inspect_err(|_| connections.leave(None))?;
+            let _ = client.set(peer.ip());
+        }
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        worker.metrics.connection_opened();
+        Ok(Self { worker: worker.clone(), client })
+    }
+
+    /// Counts it among the connections of its client.
+    ///
+    /// # Errors
+    /// The client has as many as it may.
+    pub fn claim(&self, client: IpAddr) -> Result<(), Limit> {
+        let snapshot = self.worker.snapshot.load();
+        self.worker.shared.connections.claim(client, &snapshot)?;
+        // Done once for each connection.
+        let _ = self.client.set(client);
+        Ok(())
+    }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
         self.worker.load.fetch_sub(1, Ordering::Relaxed);
         self.worker.metrics.connection_closed();
-        self.worker.shared.connections.leave(self.peer.ip());
+        self.worker.shared.connections.leave(self.client.get().copied());
     }
 }
 

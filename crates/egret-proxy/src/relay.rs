@@ -57,7 +57,7 @@ impl Direction {
     }
 
     /// Moves as much as can be moved; ready when the direction is finished. The `last` one leaves it to
-    /// the close that follows to tell a TCP peer so.
+    /// the close that follows to tell the peer so.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -74,10 +74,7 @@ impl Direction {
                 return Poll::Pending;
             }
             if self.ended {
-                if last && to.as_tcp().is_some() {
-                    return Poll::Ready(Ok(()));
-                }
-                return self.poll_shutdown(context, to);
+                return self.poll_shutdown(context, to, last);
             }
             if self.splicer.is_worth_it(from, to) {
                 match self.splicer.poll(context, from, to, &mut self.bytes, &mut allowance) {
@@ -144,8 +141,14 @@ impl Direction {
         Ok(true)
     }
 
-    fn poll_shutdown(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), Failure>> {
-        match Pin::new(to).poll_shutdown(context) {
+    fn poll_shutdown(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut Stream,
+        last: bool,
+    ) -> Poll<Result<(), Failure>> {
+        let outcome = if last { to.poll_last_words(context) } else { Pin::new(to).poll_shutdown(context) };
+        match outcome {
             Poll::Pending => Poll::Pending,
             // Not connected any more is shut down as well.
             Poll::Ready(Ok(()) | Err(_)) => {
@@ -250,18 +253,20 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
         {
             return Poll::Ready(Some(refusal));
         }
-        if !up_done {
-            match up.poll(context, &mut client.stream, upstream, down_done) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) => up_done = true,
-                Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
-            }
-        }
+        // The client's direction first: what it is to read at the beginning then goes out together with what
+        // TLS has to say, and not behind it.
         if !down_done {
             match down.poll(context, upstream, &mut client.stream, up_done) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => down_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),
+            }
+        }
+        if !up_done {
+            match up.poll(context, &mut client.stream, upstream, down_done) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => up_done = true,
+                Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
             }
         }
         if up_done && down_done {

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::inlet::http2::Bridge;
+use crate::tls_server::TlsServer;
 
 /// A stream of bytes both ways. An enum and not a boxed trait, so that the relay can see where the
 /// bytes are plain TCP and may be spliced.
@@ -16,7 +17,10 @@ use crate::inlet::http2::Bridge;
 pub enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
-    /// TLS over another stream (TLS in TLS happens: an https origin through an https parent).
+    /// TLS with a client.
+    TlsServer(Box<TlsServer>),
+    /// TLS with an upstream, over another stream (TLS in TLS happens: an https origin through an https
+    /// parent).
     Tls(Box<TlsStream<Stream>>),
     /// One stream of an HTTP/2 connection, read and written as HTTP/1.1. Clients only.
     Http2(Box<Bridge>),
@@ -28,7 +32,7 @@ impl Stream {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
-            Self::Tls(_) | Self::Http2(_) => None,
+            Self::TlsServer(_) | Self::Tls(_) | Self::Http2(_) => None,
         }
     }
 
@@ -38,6 +42,7 @@ impl Stream {
     pub fn tcp_beneath(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
+            Self::TlsServer(tls) => tls.io().tcp_beneath(),
             Self::Tls(tls) => tls.get_ref().0.tcp_beneath(),
             Self::Http2(_) => None,
         }
@@ -48,7 +53,7 @@ impl Stream {
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Tls(_) => false,
+            Self::Tcp(_) | Self::TlsServer(_) | Self::Tls(_) => false,
             Self::Http2(bridge) => bridge.is_aborted(),
         }
     }
@@ -58,7 +63,20 @@ impl Stream {
     pub fn alpn(&self) -> Option<&[u8]> {
         match self {
             Self::Tcp(_) | Self::Http2(_) => None,
+            Self::TlsServer(tls) => tls.connection().alpn_protocol(),
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
+        }
+    }
+
+    /// Says that nothing more will come, as far as the close that follows at once does not say it.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::TlsServer(tls) => tls.poll_close_notify(context),
+            Self::Tls(_) | Self::Http2(_) => Pin::new(self).poll_shutdown(context),
         }
     }
 }
@@ -77,19 +95,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Self::Tls(tls) => {
-                let outcome = Pin::new(&mut **tls).poll_read(context, buffer);
-                let is_client = matches!(**tls, TlsStream::Server(_));
-                match outcome {
-                    // Many clients close without close_notify (RFC 8446 section 6.1). What they send has
-                    // an end of its own, so that nothing that was cut off is taken for whole; what
-                    // upstreams send may not.
-                    Poll::Ready(Err(error)) if is_client && error.kind() == io::ErrorKind::UnexpectedEof => {
-                        Poll::Ready(Ok(()))
-                    }
-                    outcome => outcome,
-                }
-            }
+            Self::TlsServer(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_read(context, buffer),
         }
     }
@@ -99,6 +106,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write(context, bytes),
         }
@@ -111,6 +119,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write_vectored(context, slices),
         }
@@ -119,6 +128,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
+            Self::TlsServer(tls) => tls.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
             Self::Http2(bridge) => bridge.is_write_vectored(),
         }
@@ -127,6 +137,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::TlsServer(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_flush(context),
         }
@@ -135,6 +146,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::TlsServer(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_shutdown(context),
         }

@@ -151,27 +151,33 @@ impl Connections {
     ///
     /// # Errors
     /// The limit that is reached.
-    pub fn admit(self: &Connections, client: IpAddr, snapshot: &Snapshot) -> Result<(), Limit> {
-        let client = client.to_canonical();
+    pub fn admit(&self, snapshot: &Snapshot) -> Result<(), Limit> {
         if self.total.fetch_add(1, Ordering::Relaxed) >= snapshot.limits.connections {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(Limit::Connections);
         }
+        Ok(())
+    }
+
+    /// Counts a connection that was admitted among those of its client.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn claim(&self, client: IpAddr, snapshot: &Snapshot) -> Result<(), Limit> {
+        let client = client.to_canonical();
         let mut shard = self.shard(client);
         let count = shard.entry(client).or_insert(0);
         if *count >= snapshot.limits.connections_per_client {
-            drop(shard);
-            self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(Limit::ConnectionsPerClient);
         }
         *count += 1;
         Ok(())
     }
 
-    /// Counts a connection out.
-    pub fn leave(&self, client: IpAddr) {
-        let client = client.to_canonical();
+    /// Counts a connection out, and from among its client's where it was claimed.
+    pub fn leave(&self, client: Option<IpAddr>) {
         self.total.fetch_sub(1, Ordering::Relaxed);
+        let Some(client) = client.map(|client| client.to_canonical()) else { return };
         let mut shard = self.shard(client);
         if let Some(count) = shard.get_mut(&client) {
             *count -= 1;

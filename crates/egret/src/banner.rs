@@ -1,17 +1,18 @@
 //! What is said at the start.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use egret_core::settings::ClientAuth;
+use egret_core::authentication::Authentication;
+use egret_core::settings::{ClientAuth, Snapshot};
 
 use crate::proxy::App;
 use crate::tls::ListenerSlot;
 
 /// A few friendly lines: where it listens, and a command to try.
 #[must_use]
-pub(crate) fn text(app: &App, admin: Option<SocketAddr>, loopback_allowed: bool) -> String {
+pub(crate) fn text(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) -> String {
     let mut out = format!("egret {} is ready.\n", env!("CARGO_PKG_VERSION"));
     // Writing to memory cannot fail.
     for (url, what) in listeners(app) {
@@ -25,16 +26,15 @@ pub(crate) fn text(app: &App, admin: Option<SocketAddr>, loopback_allowed: bool)
     }
     if let Some(address) = app.server.addresses.first() {
         let over_tls = app.server.over_tls.first() == Some(&true);
-        let command = match (over_tls, &app.args.mtls) {
-            (false, _) => format!("curl -x {} https://example.com/", url(*address, false)),
+        let proxy = match (over_tls, &app.args.mtls) {
+            (false, _) => format!("-x {}", url(*address, false)),
             (true, Some(directory)) => mutual(*address, directory),
-            (true, None) => {
-                format!("curl -x {} --proxy-cacert CA.crt https://example.com/", url(*address, true))
-            }
+            (true, None) => format!("-x {} --proxy-cacert CA.crt", url(*address, true)),
         };
-        let _ = writeln!(out, "  try       {command}");
+        let login = login(snapshot.authentication.as_deref(), connectable(*address).ip());
+        let _ = writeln!(out, "  try       curl {proxy}{login} https://example.com/");
     }
-    if loopback_allowed {
+    if snapshot.gate.guard.allow_loopback {
         out.push_str("  note      all listeners are on loopback, so loopback destinations are allowed\n");
     }
     out
@@ -63,7 +63,7 @@ fn over_tls_as(listeners: &[ListenerSlot], address: SocketAddr) -> &'static str 
 fn mutual(address: SocketAddr, directory: &Path) -> String {
     let file = |name: &str| quoted(&directory.join(name).to_string_lossy());
     format!(
-        "curl --proxy {} --proxy-cacert {} --proxy-cert {} --proxy-key {} https://example.com/",
+        "--proxy {} --proxy-cacert {} --proxy-cert {} --proxy-key {}",
         url(address, true),
         file("ca.crt"),
         file("client.crt"),
@@ -71,11 +71,31 @@ fn mutual(address: SocketAddr, directory: &Path) -> String {
     )
 }
 
-/// A URL that can be connected to. Certificates are for `localhost` more often than for an address.
-fn url(mut address: SocketAddr, over_tls: bool) -> String {
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+/// What curl needs in addition where the proxy wants credentials of who tries it from here.
+fn login(authentication: Option<&Authentication>, from: IpAddr) -> &'static str {
+    match authentication {
+        Some(settings) if settings.required && !settings.exempt.iter().any(|net| net.contains(&from)) => {
+            if settings.htpasswd.is_some() || settings.ldap.is_some() {
+                " --proxy-user USER:PASSWORD"
+            } else {
+                " --proxy-header 'Proxy-Authorization: Bearer TOKEN'"
+            }
+        }
+        _ => "",
     }
+}
+
+/// An address that can be connected to.
+fn connectable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+/// A URL that can be connected to. Certificates are for `localhost` more often than for an address.
+fn url(address: SocketAddr, over_tls: bool) -> String {
+    let address = connectable(address);
     match over_tls {
         true if address.ip().is_loopback() => format!("https://localhost:{}", address.port()),
         true => format!("https://{address}"),
@@ -102,8 +122,8 @@ mod tests {
         let command = mutual(([0, 0, 0, 0], 8443).into(), Path::new("/tmp/my certs"));
         assert_eq!(
             command,
-            "curl --proxy https://localhost:8443 --proxy-cacert '/tmp/my certs/ca.crt' --proxy-cert '/tmp/my certs/client.crt' \
-             --proxy-key '/tmp/my certs/client.key' https://example.com/"
+            "--proxy https://localhost:8443 --proxy-cacert '/tmp/my certs/ca.crt' --proxy-cert '/tmp/my certs/client.crt' \
+             --proxy-key '/tmp/my certs/client.key'"
         );
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

@@ -26,7 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the proxy; `egret` alone does the same with the defaults and the environment
     Proxy(Box<ProxyArgs>),
-    /// Check a configuration file: every error at once, exit status 1 if there is one
+    /// Check configuration files: every error at once, exit status 1 if there is one
     Check(CheckArgs),
     /// Print what a configuration file may hold: schema, reference or example
     #[command(subcommand)]
@@ -130,8 +130,9 @@ pub(crate) enum Hash {
 /// `egret check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration file (YAML)
-    pub file: PathBuf,
+    /// The configuration files (YAML), each checked by itself
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -193,7 +193,7 @@ async fn serve(
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
-    announce(&app, admin_address, snapshot.gate.guard.allow_loopback);
+    announce(&app, admin_address, &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
     if let Some(exporter) = exporter {
@@ -371,9 +371,9 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 }
 
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
-fn announce(app: &App, admin: Option<SocketAddr>, loopback_allowed: bool) {
+fn announce(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, loopback_allowed));
+        anstream::eprint!("{}", banner::text(app, admin, snapshot));
     }
     if let Some(path) = &app.args.ready_file
         && let Err(error) = write_ready_file(path, &app.server.addresses, admin)

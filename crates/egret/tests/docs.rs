@@ -178,3 +178,35 @@ fn configurations_in_the_pages_are_valid() {
     }
     assert!(checked > 3, "{checked} configurations were found");
 }
+
+#[test]
+fn check_takes_several_files_and_counts_them_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    write("users", "alice:$2y$04$7i9BT0YcFI40CPdQyPSHVuZ8THfVm5BnHZCcV1ai3oLJeDd5zQ4Wy\n");
+    let good = write("good.yaml", "authentication: {htpasswd: users}\n");
+    let bad = write("bad.yaml", "listener: []\n");
+    let worse = write("worse.yaml", "timeouts: {head: soon}\n");
+    let check = |arguments: &[&std::ffi::OsStr]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, text) = check(&[good.as_os_str(), good.as_os_str()]);
+    assert_eq!(status, Some(0), "{text}");
+    assert_eq!(text.matches("is valid").count(), 2);
+    assert!(text.contains("credentials required: 1 user of a file"), "{text}");
+    let (status, text) = check(&[bad.as_os_str(), good.as_os_str(), worse.as_os_str()]);
+    assert_eq!(status, Some(1));
+    for part in ["bad.yaml", "good.yaml is valid", "worse.yaml"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let (_, text) = check(&[bad.as_os_str(), good.as_os_str(), worse.as_os_str(), "--format=json".as_ref()]);
+    let problems: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let files: Vec<_> = problems.as_array().unwrap().iter().map(|problem| &problem["file"]).collect();
+    assert!(files.len() == 2 && files[0] != files[1], "{text}");
+    assert_eq!(check(&[]).0, Some(2), "no file is a command line that cannot be read");
+}

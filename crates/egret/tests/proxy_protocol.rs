@@ -89,6 +89,36 @@ fn a_balancer_must_introduce_its_clients() {
 }
 
 #[test]
+fn connections_are_counted_by_the_client_and_not_by_the_balancer() {
+    let egret = Egret::builder(env!("CARGO_BIN_EXE_egret"))
+        .listen_as_configured()
+        .config(
+            "listeners: [{address: 127.0.0.1:0, proxyProtocol: [127.0.0.1]}]\n\
+             limits: {connectionsPerClient: 2}\n",
+        )
+        .start();
+    let origin = HttpOrigin::start();
+    let open = |client: &str| {
+        let mut connection = egret.connect();
+        connection.send([format!("PROXY TCP4 {client} 127.0.0.1 1 2\r\n"), get(&origin)].concat());
+        let status = connection.response("GET").status();
+        (connection, status)
+    };
+    let mut held = Vec::new();
+    for client in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3"] {
+        let (connection, status) = open(client);
+        assert_eq!(status, 200, "{client}");
+        held.push(connection);
+    }
+    assert_eq!(open("192.0.2.1").1, 503);
+    let refused = egret.record(|record| record.status() == 503);
+    assert_eq!(refused.reason(), "too-many-connections-from-client");
+    assert!(refused.text("client").starts_with("192.0.2.1:"), "{refused:?}");
+    held.clear();
+    wait_until("room again", PATIENCE, || open("192.0.2.1").1 == 200);
+}
+
+#[test]
 fn nobody_else_is_believed() {
     let egret = trusting("192.0.2.0/24");
     let origin = HttpOrigin::start();

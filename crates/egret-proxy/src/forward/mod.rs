@@ -284,6 +284,11 @@ async fn respond(
     flow.record.bytes_down += download.data;
     client.spare.response_head = download.take_head();
     if let Err(broken) = outcome {
+        // A body that is wrong from its first byte on came with its head, and neither has gone out yet.
+        let reason = broken.refusal.reason;
+        if !download.has_begun() && !matches!(reason, Reason::ClientAborted | Reason::TransferStalled) {
+            return Err(broken.refusal);
+        }
         flow.failed(&broken.refusal);
         return Ok(Delivered::Broken);
     }

@@ -119,27 +119,50 @@ impl FieldName {
                 | Self::Upgrade
         )
     }
-
-    /// Fields that may not stand in a trailer section (RFC 9110 section 6.5.1): those that frame or
-    /// route a message or authenticate its sender.
-    #[must_use]
-    pub fn is_forbidden_in_trailers(self) -> bool {
-        self.is_hop_by_hop()
-            || matches!(
-                self,
-                Self::Authorization
-                    | Self::ContentLength
-                    | Self::Host
-                    | Self::Trailer
-                    | Self::Expect
-                    | Self::MaxForwards
-                    | Self::Forwarded
-                    | Self::XForwardedFor
-                    | Self::Via
-                    | Self::WwwAuthenticate
-            )
-    }
 }
+
+/// What a trailer section may not have, besides the fields of one connection (RFC 9110 section 6.5.1).
+const FORBIDDEN_IN_TRAILERS: &[&[u8]] = &[
+    // Framing and routing.
+    b"content-length",
+    b"forwarded",
+    b"host",
+    b"trailer",
+    b"via",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    // Authentication, and state that stands for it.
+    b"authentication-info",
+    b"authorization",
+    b"cookie",
+    b"set-cookie",
+    b"www-authenticate",
+    // What is asked for, and how.
+    b"cache-control",
+    b"expect",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"max-forwards",
+    b"pragma",
+    b"range",
+    // What is done with a response.
+    b"age",
+    b"date",
+    b"expires",
+    b"location",
+    b"retry-after",
+    b"strict-transport-security",
+    b"vary",
+    b"warning",
+    // How the content is read.
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+];
 
 /// One field line, as positions in the buffer that holds the head.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +186,16 @@ impl Field {
     #[must_use]
     pub fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
         &head[self.value as usize..self.value_end as usize]
+    }
+
+    /// Whether it may not stand in a trailer section (RFC 9110 section 6.5.1): a recipient that merges it
+    /// into the head would frame, route, authenticate or understand the message otherwise than whoever
+    /// looked at the head alone.
+    #[must_use]
+    pub fn is_forbidden_in_trailers(&self, section: &[u8]) -> bool {
+        let name = self.name_bytes(section);
+        self.name.is_hop_by_hop()
+            || FORBIDDEN_IN_TRAILERS.iter().any(|other| name.eq_ignore_ascii_case(other))
     }
 
     /// The whole line as it was sent, without CRLF but with the white space around the value.

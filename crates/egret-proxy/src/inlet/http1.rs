@@ -96,7 +96,10 @@ async fn next_head(client: &mut Client, first: bool) -> Next {
                     let detail = ParseError::TruncatedHead.describe();
                     return Poll::Ready(Next::Wrong(Refusal::new(Reason::MalformedRequest, detail)));
                 }
-                Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Err(error)) => {
+                    super::note_broken_off(client, &error);
+                    return Poll::Ready(Next::End);
+                }
                 Poll::Ready(Ok(_)) => {
                     if !begun {
                         begun = true;

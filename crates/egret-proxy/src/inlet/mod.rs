@@ -21,20 +21,20 @@ use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::deadline::Deadline;
 use crate::detect::{First, first};
 use crate::flow::Flow;
-use crate::listener::Listener;
+use crate::listener::{Listener, Present};
 use crate::refuse::{Format, Refusal, Reply};
 use crate::stream::Stream;
 use crate::tunnel::Tunnel;
-use crate::worker::Worker;
 
 /// Serves a connection from its first byte to its end, or until it has become a tunnel and nothing else
 /// will come on it.
 pub async fn serve(
-    worker: Arc<Worker>,
+    present: &Present,
     stream: Stream,
     peer: SocketAddr,
     listener: Arc<Listener>,
 ) -> Option<Box<Tunnel>> {
+    let worker = present.worker.clone();
     let registered = worker.registry.register();
     let mut client = Client {
         stream,
@@ -48,8 +48,7 @@ pub async fn serve(
         user_before: None,
     };
     let over_tls = listener.tls.is_some();
-    let trusted = |network: &ipnet::IpNet| network.contains(&client.identity.ip());
-    if listener.proxy_protocol.iter().any(trusted) && !introduce(&mut client, over_tls).await {
+    if listener.is_balancer(peer.ip()) && !introduce(&mut client, over_tls, present).await {
         return None;
     }
     if let Some(tls) = &listener.tls {
@@ -100,22 +99,27 @@ fn not_served(protocol: First, over_tls: bool) -> Refusal {
     }
 }
 
-/// Has the balancer say whose connection this is. False: it did not, and the connection is over.
-async fn introduce(client: &mut Client, over_tls: bool) -> bool {
+/// Has the balancer say whose connection this is. False: it did not, or the client has as many as it
+/// may, and the connection is over.
+async fn introduce(client: &mut Client, over_tls: bool, present: &Present) -> bool {
     let limit = client.worker.snapshot.load().timeouts.head;
     let Some(tcp) = client.stream.as_tcp() else { return true };
-    match Box::pin(proxy_protocol::read(tcp, limit)).await {
+    let refusal = match Box::pin(proxy_protocol::read(tcp, limit)).await {
         Ok(source) => {
             if let Some(source) = source {
                 client.identity = Identity::from_address(source);
             }
-            return true;
+            let Err(limit) = present.claim(client.identity.ip()) else { return true };
+            client.worker.metrics.limit_hit(limit);
+            Refusal::new(Reason::TooManyConnectionsClient, "")
         }
-        Err(Some(refusal)) if over_tls => {
-            Flow::begin(&client.worker, &client.identity, Protocol::Tls).failed(&refusal);
-        }
-        Err(Some(refusal)) => refuse_unread(client, &refusal).await,
-        Err(None) => {}
+        Err(Some(refusal)) => refusal,
+        Err(None) => return false,
+    };
+    if over_tls {
+        Flow::begin(&client.worker, &client.identity, Protocol::Tls).failed(&refusal);
+    } else {
+        refuse_unread(client, &refusal).await;
     }
     false
 }
@@ -133,7 +137,11 @@ async fn begin(client: &mut Client) -> Result<First, Option<Refusal>> {
             }
             match buffer::poll_fill(context, &mut client.stream, &mut client.input) {
                 Poll::Ready(Ok(0)) if client.input.is_some() => return Poll::Ready(Ok(First::Http1)),
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(None)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(None)),
+                Poll::Ready(Err(error)) => {
+                    note_broken_off(client, &error);
+                    return Poll::Ready(Err(None));
+                }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => break,
             }
@@ -149,6 +157,17 @@ async fn begin(client: &mut Client) -> Result<First, Option<Refusal>> {
         Poll::Pending
     })
     .await
+}
+
+/// Leaves a record of a request that broke off within its head. A connection that fails between requests
+/// leaves none, as one that is closed then.
+fn note_broken_off(client: &Client, error: &std::io::Error) {
+    if client.filled().iter().all(|byte| b"\r\n".contains(byte)) {
+        return;
+    }
+    let detail = format!("the connection failed within the request head: {error}");
+    let mut flow = Flow::begin(&client.worker, &client.identity, Protocol::Http11);
+    flow.failed(&Refusal::new(Reason::ClientAborted, detail));
 }
 
 /// Refuses a connection of which no request was read.

@@ -1,30 +1,29 @@
 //! TLS from the client: the handshake, and what is left behind when it fails.
 
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
-use egret_core::identity::{ClientTls, Identity};
+use egret_core::identity::Identity;
 use egret_core::reason::Reason;
 use egret_core::record::Protocol;
 use egret_tls::server::{Failure, ServerTls, failure, is_too_old};
 use rustls::ServerConnection;
-use rustls::server::{Accepted, Acceptor};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use tokio::time::{Duration, Instant};
-use tokio_rustls::StartHandshake;
 
-use crate::buffer::{self, Buffer};
+use crate::buffer;
 use crate::client::Client;
 use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::flow::Flow;
 use crate::metrics::Limit;
 use crate::refuse::Refusal;
 use crate::stream::Stream;
+use crate::tls_server::TlsServer;
 use crate::worker::Worker;
 
 /// Alerts (RFC 8446 section 6) that are sent before there are any keys.
@@ -117,27 +116,46 @@ pub(super) async fn accept(
             return None;
         }
     };
-    let (client, outcome) = finish(client, accepted, &tls, listener, began).await;
+    let config = tls.config_for(&accepted.client_hello()).clone();
+    let connection = match accepted.into_connection(config) {
+        Ok(connection) => connection,
+        Err((error, alert)) => {
+            drop(present);
+            refuse(client, End::Failed(failure(&error)), &bytes_of(alert), began).await;
+            return None;
+        }
+    };
+    let (client, outcome) = finish(client, connection, began).await;
     drop(present);
     let mut client = client?;
-    let failure = match outcome {
+    if let Err(end) = outcome {
+        refuse(client, end, &[], began).await;
+        return None;
+    }
+    let Stream::TlsServer(stream) = &client.stream else { return None };
+    match tls.session(stream.connection(), listener) {
         Ok(session) => {
             client.worker.metrics.handshake(session.version, session.resumed, began.elapsed());
             let workload = session.certificate.as_ref().and_then(|certificate| certificate.workload());
             client.identity.workload = workload.map(Arc::new);
             client.identity.tls = Some(Arc::new(session));
-            return Some(client);
+            Some(client)
         }
-        Err(End::Failed(failure)) if matches!(client.stream, Stream::Tls(_)) => failure,
-        Err(end) => {
-            refuse(client, end, &[], began).await;
-            return None;
+        Err(failure) => {
+            // The handshake is complete, so there is no alert any more that could say it. The reply can.
+            note(&client.worker, &client.identity, &failure);
+            super::refuse_unread(&mut client, &Refusal::new(failure.reason, failure.detail)).await;
+            None
         }
-    };
-    // The handshake is complete, so there is no alert any more that could say it. The reply can.
-    note(&client.worker, &client.identity, &failure);
-    super::refuse_unread(&mut client, &Refusal::new(failure.reason, failure.detail)).await;
-    None
+    }
+}
+
+/// An alert as it is sent.
+fn bytes_of(mut alert: AcceptedAlert) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = alert.write_all(&mut bytes);
+    bytes
 }
 
 /// Reads until there is a whole ClientHello. Bytes behind it are left in the client's input.
@@ -161,10 +179,8 @@ async fn hello(client: &mut Client, limit: Duration) -> Result<Accepted, (End, V
                 match acceptor.accept() {
                     Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
                     Ok(None) => {}
-                    Err((error, mut its_alert)) => {
-                        let mut bytes = Vec::new();
-                        // Writing to memory cannot fail.
-                        let _ = its_alert.write_all(&mut bytes);
+                    Err((error, its_alert)) => {
+                        let mut bytes = bytes_of(its_alert);
                         if is_too_old(&error) {
                             bytes = alert(PROTOCOL_VERSION).to_vec();
                         } else if bytes.is_empty() {
@@ -200,56 +216,36 @@ fn is_http(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || b"\r\n".contains(first))
 }
 
-/// The rest of the handshake. Gives the client back unless its connection is gone, with the plain stream
-/// when the handshake failed.
+/// The rest of the handshake. Gives the client back unless its connection is gone: over TLS, or with the
+/// plain stream when the handshake failed.
 async fn finish(
     mut client: Client,
-    accepted: Accepted,
-    tls: &ServerTls,
-    listener: SocketAddr,
+    connection: ServerConnection,
     began: Instant,
-) -> (Option<Client>, Result<ClientTls, End>) {
-    let input = client.input.take();
+) -> (Option<Client>, Result<(), End>) {
     let limit = client.worker.snapshot.load().timeouts.client_tls;
-    let config = tls.config_for(&accepted.client_hello()).clone();
-    let mut handshake = StartHandshake::from_parts(accepted, client.stream)
-        .into_stream_with(config, |connection| feed(connection, input))
-        .into_fallible();
+    let mut stream = Box::new(TlsServer::new(client.stream, connection, client.input.take()));
     let outcome = poll_fn(|context| {
         client.control.register(context);
         if client.control.has(CLOSE | CLOSE_IDLE) {
-            return Poll::Ready(Err((End::Silent, None)));
+            return Poll::Ready(Err((End::Silent, false)));
         }
-        if let Poll::Ready(outcome) = Pin::new(&mut handshake).poll(context) {
-            return Poll::Ready(outcome.map_err(|(error, stream)| (End::from(error), Some(stream))));
+        if let Poll::Ready(outcome) = stream.poll_handshake(context) {
+            return Poll::Ready(outcome.map_err(|error| (End::from(error), true)));
         }
-        client.deadline.poll(context).map(|()| Err((End::timed_out(limit), None)))
+        client.deadline.poll(context).map(|()| Err((End::timed_out(limit), false)))
     })
     .await;
-    let (stream, outcome) = match outcome {
-        Ok(stream) => {
-            let session = tls.session(stream.get_ref().1, listener).map_err(End::Failed);
-            (Some(Stream::Tls(Box::new(stream.into()))), session)
-        }
-        Err((end, stream)) => (stream, Err(end)),
-    };
-    let Some(stream) = stream else {
-        // Nobody is left to talk to.
-        if let Err(End::Failed(failure)) = &outcome {
-            note(&client.worker, &client.identity, failure);
-            leave_record(&client.worker, &client.identity, began, failure);
-        }
-        return (None, outcome);
-    };
-    (Some(Client { stream, ..client }), outcome)
-}
-
-/// Gives the connection what was read behind the ClientHello. An error comes again when it goes on.
-fn feed(connection: &mut ServerConnection, input: Option<Buffer>) {
-    let mut bytes = buffer::filled(&input);
-    while !bytes.is_empty() && connection.read_tls(&mut bytes).is_ok_and(|count| count > 0) {
-        if connection.process_new_packets().is_err() {
-            return;
+    match outcome {
+        Ok(()) => (Some(Client { stream: Stream::TlsServer(stream), ..client }), Ok(())),
+        Err((end, true)) => (Some(Client { stream: stream.into_io(), ..client }), Err(end)),
+        Err((end, false)) => {
+            // Nobody is left to talk to.
+            if let End::Failed(failure) = &end {
+                note(&client.worker, &client.identity, failure);
+                leave_record(&client.worker, &client.identity, began, failure);
+            }
+            (None, Err(end))
         }
     }
 }

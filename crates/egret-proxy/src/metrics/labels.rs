@@ -152,6 +152,8 @@ label! {
         BodyRateFloor = "body_rate_floor",
         /// `limits.h2Streams`.
         H2Streams = "h2_streams",
+        /// SETTINGS, PING, PRIORITY and unknown frames on one HTTP/2 connection.
+        H2IdleFrames = "h2_idle_frames",
         /// `socks.udpAssociations`.
         UdpAssociations = "udp_associations",
         /// `socks.udpDestinations`.

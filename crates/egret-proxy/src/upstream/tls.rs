@@ -105,7 +105,7 @@ impl TlsState {
             }
         };
         let mut error = match outcome {
-            Ok(Ok(tls)) => return Ok(Stream::Tls(Box::new(tls.into()))),
+            Ok(Ok(tls)) => return Ok(Stream::Tls(Box::new(tls))),
             Ok(Err(error)) => failure(host, &error),
             Err(_) => {
                 let waited = started.elapsed().as_secs_f64();

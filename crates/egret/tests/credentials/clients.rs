@@ -106,3 +106,20 @@ fn a_client_certificate_does_not_stand_for_a_password() {
     assert_eq!(record.text("user"), "alice");
     assert!(!record.text("clientName").is_empty(), "both are on record: {}", record.0);
 }
+
+/// The start-up line names what a client needs, and works once that is filled in.
+#[test]
+fn the_command_in_the_banner_asks_for_the_user() {
+    let setting = super::Setting::with("");
+    setting.egret.wait_for_log("  try ");
+    let log = setting.egret.log();
+    let command = log.lines().find_map(|line| line.trim().strip_prefix("try ")).unwrap().trim();
+    assert!(command.contains(" --proxy-user USER:PASSWORD "), "{command}");
+    let command = command
+        .replace("USER:PASSWORD", "alice:secret")
+        .replace("https://example.com/", &setting.origin.url("/"));
+    assert_eq!(succeed(client("sh").args(["-c", &command])), "origin\n");
+    let open = super::Setting::with("  required: false\n");
+    open.egret.wait_for_log("  try ");
+    assert!(!open.egret.log().contains("--proxy-user"));
+}

@@ -22,6 +22,26 @@ fn a_client_that_leaves_during_the_answer_frees_the_upstream() {
 }
 
 #[test]
+fn a_half_sent_head_that_ends_with_a_reset_is_recorded() {
+    let egret = Egret::start(env!("CARGO_BIN_EXE_egret"));
+    for half in ["G", "GET http://origin.test/ HTTP/1.1\r\nHost: ori"] {
+        let mut client = egret.connect();
+        client.send(half);
+        // A reset that comes before the bytes are read takes them along.
+        assert!(client.is_quiet_for(Duration::from_millis(100)));
+        client.reset();
+    }
+    for record in egret.exactly(2) {
+        assert_eq!((record.reason().as_str(), record.status()), ("client-aborted", 0), "{record:?}");
+        assert!(record.text("detail").contains("within the request head"), "{record:?}");
+    }
+    // One that says nothing before it goes has asked for nothing.
+    let silent = egret.connect();
+    silent.reset();
+    assert_eq!(egret.exactly(2).len(), 2);
+}
+
+#[test]
 fn a_client_that_leaves_while_waiting_frees_the_upstream() {
     let egret = Egret::start(env!("CARGO_BIN_EXE_egret"));
     let origin = ScriptedOrigin::start(vec![vec![Step::Hold]]);

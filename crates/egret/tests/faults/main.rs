@@ -8,6 +8,7 @@ mod descriptors;
 mod dns;
 mod drain;
 mod guard;
+mod http2;
 mod origin;
 mod pool;
 mod refusal;

@@ -128,6 +128,12 @@ fn trailers_cannot_frame_or_route() {
         dropped("Host", "Host: elsewhere.example"),
         dropped("Connection", "Connection: close"),
         dropped("Proxy-Authorization", "Proxy-Authorization: Basic eDp5"),
+        dropped("Authorization", "authorization: Basic eDp5"),
+        dropped("Cookie", "Cookie: session=1"),
+        dropped("Content-Type", "Content-Type: text/html"),
+        dropped("Content-Encoding", "CONTENT-ENCODING: gzip"),
+        dropped("Range", "Range: bytes=0-1"),
+        dropped("Cache-Control", "Cache-Control: no-store"),
     ]);
 }
 

@@ -1,5 +1,8 @@
 //! Bodies of responses (RFC 9112 sections 6 to 8): how long they are, and what a cut looks like.
 
+use egret_testkit::scripted::Step;
+use egret_testkit::{Egret, ScriptedOrigin};
+
 use super::reply::{Reply, SECRET, reply, run};
 
 const GET_10: &str = "GET http://{O}/ HTTP/1.0\r\n\r\n";
@@ -161,6 +164,33 @@ fn a_cut_body_never_looks_complete() {
             .incomplete(),
         framed("until close, reset, HTTP/1.0 client", "9112 8", "", "hello").to(GET_10).reset().incomplete(),
     ]);
+}
+
+/// What is wrong from the first byte on, and comes with the head, is told as long as nothing has gone out.
+#[test]
+fn a_bad_first_chunk_is_a_502() {
+    let bad =
+        |name, body: &str| framed(name, "9112 7.1", "Transfer-Encoding: chunked\r\n", body).bad_gateway();
+    run(&[
+        bad("no size", "\r\nfrom-the-origin\r\n0\r\n\r\n"),
+        bad("a size that is no number", "xyz\r\nfrom-the-origin\r\n0\r\n\r\n"),
+        bad("a bare LF after the size", "f\nfrom-the-origin\r\n0\r\n\r\n"),
+        bad("a size that is no number, and no end", "xyz\r\n").held(),
+        bad("no size, HTTP/1.0 client", "\r\nfrom-the-origin\r\n0\r\n\r\n").to(GET_10),
+    ]);
+}
+
+/// The record of such a response says what the client was told, and not what the origin had said.
+#[test]
+fn a_bad_first_chunk_is_recorded_as_what_it_became() {
+    let egret = Egret::start(env!("CARGO_BIN_EXE_egret"));
+    let reply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n";
+    let origin = ScriptedOrigin::start(vec![vec![Step::ReadRequest, Step::Send(reply.into())]]);
+    let authority = origin.address();
+    let request = format!("GET http://{authority}/ HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    assert_eq!(egret.connect().exchange(request).status(), 502);
+    let lines = egret.exactly(1);
+    assert_eq!((lines[0].status(), lines[0].reason().as_str()), (502, "malformed-response"), "{lines:?}");
 }
 
 #[test]

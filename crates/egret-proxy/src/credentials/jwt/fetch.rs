@@ -185,5 +185,5 @@ async fn connect(source: &Source) -> Result<Stream, String> {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         tls.map_or_else(|| error.to_string(), |tls| egret_tls::explain::explain(tls).detail)
     })?;
-    Ok(Stream::Tls(Box::new(tls.into())))
+    Ok(Stream::Tls(Box::new(tls)))
 }

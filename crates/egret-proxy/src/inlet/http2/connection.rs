@@ -1,5 +1,6 @@
 //! The connection: its streams, its signals and its end.
 
+use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,11 +21,13 @@ use tokio::time::Instant;
 use super::io::Io;
 use super::sender::Sender;
 use super::settings;
-use super::stream::{self, Ended, Origin, struck};
+use super::stream::{self, Ended, Origin};
+use super::wire::{Answer, Wire};
 use crate::client::{Client, Spare};
 use crate::control::{CLOSE, CLOSE_IDLE, Control, DRAIN};
 use crate::deadline::Deadline;
 use crate::flow::Flow;
+use crate::metrics::Limit;
 use crate::refuse::Refusal;
 use crate::upstream;
 
@@ -36,6 +39,16 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// proxy and the origins busy.
 const ABORT_BURST: f64 = 1000.0;
 const ABORTS_PER_SECOND: f64 = 100.0;
+
+/// SETTINGS, PING, PRIORITY and unknown frames that a client may send in a burst, and in the long run in a
+/// second. Each has to be looked at, and most are answered, so that they are a way to keep the proxy busy
+/// for nothing; clients that measure the path with PING send one in a round trip.
+const IDLE_FRAME_BURST: f64 = 10_000.0;
+const IDLE_FRAMES_PER_SECOND: f64 = 1000.0;
+
+/// Streams that are remembered for not having been begun: the frame layer has refused them, or the client
+/// has left them out.
+const REMEMBERED: usize = 512;
 
 type Frames = h2::server::Connection<Io, Bytes>;
 
@@ -52,7 +65,8 @@ pub(super) async fn serve(client: Client, listener: SocketAddr) {
         }
     }
     let origin = Origin { worker: worker.clone(), identity: identity.clone(), listener, local };
-    let (io, left) = Io::new(stream, input);
+    let wire = Arc::new(Wire::default());
+    let (io, left) = Io::new(stream, input, wire.clone());
     deadline.set_after(snapshot.timeouts.head);
     let builder = settings::builder(&snapshot.limits);
     let ended = match handshake(&builder, io, &mut deadline, &control).await {
@@ -66,9 +80,14 @@ pub(super) async fn serve(client: Client, listener: SocketAddr) {
                 idle: false,
                 served: false,
                 told_to_go: false,
-                aborts: Aborts::new(),
+                aborts: Allowance::of(ABORT_BURST, ABORTS_PER_SECOND),
+                idle_frames: Allowance::of(IDLE_FRAME_BURST, IDLE_FRAMES_PER_SECOND),
+                wire,
+                begun: Begun::default(),
             };
-            poll_fn(|context| connection.poll(context)).await
+            let ended = poll_fn(|context| connection.poll(context)).await;
+            connection.note_answers();
+            ended
         }
         Err(ended) => ended,
     };
@@ -143,7 +162,10 @@ struct Connection {
     idle: bool,
     served: bool,
     told_to_go: bool,
-    aborts: Aborts,
+    aborts: Allowance,
+    idle_frames: Allowance,
+    wire: Arc<Wire>,
+    begun: Begun,
 }
 
 /// What the tasks of the streams tell the connection.
@@ -170,16 +192,21 @@ impl Connection {
         self.control.register(context);
         self.streams.waker.register(context.waker());
         self.heed_signals();
-        if self.aborts.are_too_many(self.streams.aborted.swap(0, Ordering::Relaxed)) {
-            struck(&self.origin);
-            self.frames.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+        if self.aborts.is_exceeded(self.streams.aborted.swap(0, Ordering::Relaxed)) {
+            self.calm(Limit::H2Streams);
         }
         loop {
             match self.frames.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Failed(error)),
                 Poll::Ready(None) => return Poll::Ready(End::Closed),
-                Poll::Pending => {}
+                Poll::Pending => {
+                    self.note_answers();
+                    if self.idle_frames.is_exceeded(self.wire.take_idle_frames()) {
+                        self.calm(Limit::H2IdleFrames);
+                        continue;
+                    }
+                }
             }
             if self.has_streams() {
                 self.idle = false;
@@ -196,6 +223,42 @@ impl Connection {
                 return Poll::Ready(End::TimedOut);
             }
             self.tell_to_go();
+        }
+    }
+
+    /// Ends a connection whose client is asked to calm down.
+    fn calm(&mut self, limit: Limit) {
+        self.origin.worker.metrics.limit_hit(limit);
+        self.frames.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+    }
+
+    /// Leaves a record of each request that the frame layer has refused by itself.
+    fn note_answers(&mut self) {
+        for (stream, answer) in self.wire.take_answers() {
+            if !self.begun.is_refused(stream) {
+                continue;
+            }
+            let refusal = match answer {
+                Answer::Head => {
+                    self.origin.worker.metrics.limit_hit(Limit::HeadBytes);
+                    Refusal::new(
+                        Reason::HeadTooLarge,
+                        "HTTP/2: the field section is more than twice as large",
+                    )
+                }
+                Answer::Reset(code) if code == u32::from(h2::Reason::REFUSED_STREAM) => {
+                    // More streams than it may have. The client may send them again, and does.
+                    self.origin.worker.metrics.limit_hit(Limit::H2Streams);
+                    continue;
+                }
+                Answer::Reset(code) => {
+                    let code = h2::Reason::from(code);
+                    let detail = format!("HTTP/2 (RFC 9113 section 8.1.1): stream {stream}: {code}");
+                    Refusal::new(Reason::MalformedRequest, detail)
+                }
+            };
+            let mut flow = Flow::begin(&self.origin.worker, &self.origin.identity, Protocol::Http2);
+            if answer == Answer::Head { flow.refused(&refusal) } else { flow.failed(&refusal) }
         }
     }
 
@@ -233,6 +296,7 @@ impl Connection {
 
     fn begin(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         self.served = true;
+        self.begun.note(respond.stream_id().as_u32());
         let streams = self.streams.clone();
         streams.open.fetch_add(1, Ordering::Relaxed);
         let present = Present(streams);
@@ -248,25 +312,76 @@ impl Connection {
     }
 }
 
-/// Counts streams that the client gave up, and forgives some of them with every second.
-struct Aborts {
+/// Which streams were begun. Their numbers only rise (RFC 9113 section 5.1.1), so that it is enough to keep
+/// those that were left out.
+#[derive(Default)]
+struct Begun {
+    last: u32,
+    left_out: VecDeque<u32>,
+    /// The one whose refusal was seen last: it may be answered and then reset.
+    refused: u32,
+}
+
+impl Begun {
+    fn note(&mut self, stream: u32) {
+        let first = self.last + if self.last == 0 { 1 } else { 2 };
+        let first = first.max(stream.saturating_sub(2 * REMEMBERED as u32));
+        self.left_out.extend((first..stream).step_by(2));
+        let surplus = self.left_out.len().saturating_sub(REMEMBERED);
+        self.left_out.drain(..surplus);
+        self.last = stream;
+    }
+
+    /// Whether an answer to this stream is not by who serves it. Asked when all that may be served was
+    /// begun.
+    fn is_refused(&mut self, stream: u32) -> bool {
+        let refused = stream > self.last || self.left_out.contains(&stream);
+        refused && std::mem::replace(&mut self.refused, stream) != stream
+    }
+}
+
+/// Counts what a client does, and forgives some of it with every second.
+struct Allowance {
+    burst: f64,
+    per_second: f64,
     level: f64,
     at: Instant,
 }
 
-impl Aborts {
-    fn new() -> Self {
-        Self { level: 0.0, at: Instant::now() }
+impl Allowance {
+    fn of(burst: f64, per_second: f64) -> Self {
+        Self { burst, per_second, level: 0.0, at: Instant::now() }
     }
 
-    fn are_too_many(&mut self, more: u32) -> bool {
+    fn is_exceeded(&mut self, more: u32) -> bool {
         if more == 0 {
             return false;
         }
         let now = Instant::now();
-        let forgiven = now.duration_since(self.at).as_secs_f64() * ABORTS_PER_SECOND;
+        let forgiven = now.duration_since(self.at).as_secs_f64() * self.per_second;
         self.at = now;
         self.level = (self.level - forgiven).max(0.0) + f64::from(more);
-        self.level > ABORT_BURST
+        self.level > self.burst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_that_were_not_begun_are_known() {
+        let mut begun = Begun::default();
+        for stream in [1, 3, 9, 11] {
+            begun.note(stream);
+        }
+        let answered = [1, 3, 5, 7, 7, 9, 11, 13];
+        assert_eq!(
+            answered.map(|stream| begun.is_refused(stream)),
+            [false, false, true, true, false, false, false, true]
+        );
+        begun.note(0x7fff_ffff);
+        assert!(begun.left_out.len() <= REMEMBERED);
+        assert!(!begun.is_refused(5), "too long ago to be sure");
     }
 }

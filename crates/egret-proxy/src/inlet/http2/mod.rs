@@ -14,6 +14,7 @@ mod reader;
 mod sender;
 mod settings;
 mod stream;
+mod wire;
 mod writer;
 
 use std::net::SocketAddr;

@@ -25,7 +25,6 @@ use crate::forward::{After, Served};
 use crate::http1::request::parse;
 use crate::http1::{Fields, Parsed, RequestHead};
 use crate::inlet::http1::{self, Wish};
-use crate::metrics::Limit;
 use crate::refuse::{Format, Refusal};
 use crate::relay;
 use crate::stream::Stream;
@@ -200,9 +199,4 @@ fn wish(parts: &Parts) -> Wish {
         head: parts.method == Method::HEAD,
         has_body: false,
     }
-}
-
-/// Counts a limit that was struck.
-pub(super) fn struck(origin: &Origin) {
-    origin.worker.metrics.limit_hit(Limit::H2Streams);
 }

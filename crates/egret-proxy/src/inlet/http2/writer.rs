@@ -255,7 +255,7 @@ fn decode(decoder: &mut Decoder, input: &[u8]) -> io::Result<Decoded> {
             let mut trailers = HeaderMap::new();
             if let Some((range, fields)) = progress.trailers {
                 let section = &rest[range];
-                for field in fields.iter().filter(|field| !field.name.is_forbidden_in_trailers()) {
+                for field in fields.iter().filter(|field| !field.is_forbidden_in_trailers(section)) {
                     append(&mut trailers, field, section)?;
                 }
             }
