@@ -2,6 +2,7 @@
 
 mod ca;
 mod minter;
+mod rejection;
 mod store;
 
 use std::sync::Arc;

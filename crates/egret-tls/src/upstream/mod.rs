@@ -14,6 +14,7 @@ mod kind;
 mod ocsp;
 mod problem;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "real connections, on loopback")]
 mod tests;
 mod verifier;
 
