@@ -279,3 +279,14 @@ fn settings_with_something_unusable_are_refused() {
     });
     assert!(error.contains("CA 1 of private CAs 1"), "{error}");
 }
+
+#[test]
+fn the_manual_lists_every_problem_and_whether_it_can_be_excused() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/upstream-tls.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for kind in ProblemKind::ALL {
+        let start = format!("| `{kind}` |");
+        let end = if kind.is_excusable() { "| yes |" } else { "| no |" };
+        assert!(page.lines().any(|line| line.starts_with(&start) && line.ends_with(end)), "{start} … {end}");
+    }
+}
