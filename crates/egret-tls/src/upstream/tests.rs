@@ -290,3 +290,38 @@ fn the_manual_lists_every_problem_and_whether_it_can_be_excused() {
         assert!(page.lines().any(|line| line.starts_with(&start) && line.ends_with(end)), "{start} … {end}");
     }
 }
+
+/// The seeds of the fuzz target reach what they are meant to reach.
+#[test]
+fn a_response_counts_if_the_ca_or_whom_it_appointed_has_signed_it() {
+    let seed = |name: &str| {
+        let path = format!("{}/../../fuzz/corpus/origin/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap()
+    };
+    assert_eq!(fuzz_check(&seed("good")), None);
+    assert_eq!(fuzz_check(&seed("alone")), Some(ProblemKind::UnknownIssuer));
+    assert_eq!(fuzz_check(&seed("selfsigned")), Some(ProblemKind::SelfSigned));
+    for name in ["revoked", "delegated"] {
+        let whole = seed(name);
+        assert_eq!(fuzz_check(&whole), Some(ProblemKind::Revoked), "{name}");
+        // Changed anywhere in what is signed, it counts for nothing.
+        let signed = signed(&whole[2..]);
+        let start = whole.windows(signed.len()).position(|window| window == signed).unwrap();
+        for at in start..start + signed.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x55;
+            assert_eq!(fuzz_check(&changed), None, "{name}: byte {at}");
+        }
+    }
+}
+
+/// The part of an OCSP response that is signed.
+fn signed(response: &[u8]) -> &[u8] {
+    use crate::server::ocsp::Der;
+    let mut outer = Der(Der(response).next(0x30).unwrap());
+    outer.any().unwrap();
+    let mut bytes = Der(Der(outer.next(0xa0).unwrap()).whole(0x30).unwrap());
+    bytes.any().unwrap();
+    let mut basic = Der(Der(bytes.next(0x04).unwrap()).whole(0x30).unwrap());
+    basic.with_raw(0x30).unwrap().0
+}
