@@ -3,6 +3,7 @@
 mod ca;
 mod minter;
 mod rejection;
+mod serve;
 mod store;
 
 use std::sync::Arc;
