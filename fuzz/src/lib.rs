@@ -288,6 +288,7 @@ pub fn hello(data: &[u8]) {
         }
     }
 }
+
 /// A condition: errors that stand in it, or a program that decides, and decides the same again. What follows a
 /// zero byte is the request that it is decided over.
 pub fn when(data: &[u8]) {
@@ -341,4 +342,9 @@ impl Headers for Field<'_> {
         f("Accept", self.0);
         f("accept", self.0);
     }
+}
+
+/// What an origin shows in its handshake: certificates, and an OCSP response.
+pub fn origin(data: &[u8]) {
+    egret_tls::upstream::fuzz_check(data);
 }

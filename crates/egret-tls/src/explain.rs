@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use rustls::{CertificateError, Error};
 use rustls_pki_types::UnixTime;
 
+use crate::upstream::Problem;
+
 /// Names of a certificate that are listed at most; some have hundreds.
 const NAMES_LISTED: usize = 6;
 
@@ -52,6 +54,9 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "its certificate is signed by a CA that is not trusted here, or by itself, or an intermediate certificate is missing"
                 .to_owned()
+        }
+        CertificateError::Other(other) if other.0.is::<Problem>() => {
+            other.0.downcast_ref::<Problem>().map(Problem::what).unwrap_or_default()
         }
         CertificateError::Other(other)
             if other.0.to_string().contains("CaUsedAsEndEntity") =>

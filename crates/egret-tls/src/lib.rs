@@ -17,4 +17,5 @@ pub mod interception;
 mod printable;
 pub mod roots;
 pub mod server;
+pub mod upstream;
 pub mod verify;

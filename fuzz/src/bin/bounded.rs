@@ -120,7 +120,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 10] = [
+    let targets: [Target; 11] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -131,6 +131,7 @@ fn main() {
         ("certificates", egret_fuzz::certificates),
         ("hello", egret_fuzz::hello),
         ("when", egret_fuzz::when),
+        ("origin", egret_fuzz::origin),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);

@@ -229,7 +229,7 @@ fn warnings(infos: &[CertificateInfo], now: Timestamp) -> Vec<String> {
     let Some(own) = infos.first() else { return warnings };
     if own.key.starts_with("RSA") {
         warnings.push(format!(
-            "the key of the CA is {}: each certificate takes some milliseconds to sign, against a fraction of one with ECDSA P-256",
+            "the key of the CA is {}: each certificate takes up to some milliseconds to sign, against a fraction of one with ECDSA P-256",
             own.key
         ));
     }

@@ -1,11 +1,12 @@
 //! Looking inside TLS, towards the client: the CA that signs for origins ([`InterceptionCa`]), where it is kept
 //! and how it is changed ([`CaStore`]), the certificates that it signs ([`Minter`]), and the server side of the
-//! handshake that they are used in ([`InterceptServer`]).
+//! handshake that they are used in ([`InterceptServer`]); and why a client did not go on ([`classify`]).
 
 mod ca;
 mod error;
 mod leaf;
 mod minter;
+mod rejection;
 mod serve;
 mod store;
 #[cfg(test)]
@@ -15,5 +16,6 @@ pub use ca::{CA_RENEW_DAYS, InterceptionCa};
 pub use error::{CaError, MintError};
 pub use leaf::{Leaf, LeafNames};
 pub use minter::{MintCounts, MintSettings, Minter};
+pub use rejection::{Cause, End, Observed, Rejection, Stage, classify};
 pub use serve::InterceptServer;
 pub use store::{CaSet, CaStore};

@@ -2,6 +2,8 @@
 
 mod ca;
 mod minter;
+mod rejection;
+mod serve;
 mod store;
 
 use std::sync::Arc;

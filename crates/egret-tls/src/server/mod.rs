@@ -7,7 +7,7 @@
 
 mod failure;
 mod names;
-mod ocsp;
+pub(crate) mod ocsp;
 mod remembered;
 mod resolver;
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) struct Staple {
 
 /// Why a response cannot be stapled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadResponse {
+pub(crate) enum BadResponse {
     #[error("it is no OCSP response in DER (RFC 6960)")]
     Malformed,
     #[error("the responder answered with the error {0} (RFC 6960 section 4.2.1)")]
@@ -83,7 +83,7 @@ pub(super) fn staple(response: &[u8], serial: &[u8]) -> Result<Staple, BadRespon
 }
 
 /// `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5.2), as time since the epoch.
-fn time(text: &[u8]) -> Result<Duration, BadResponse> {
+pub(crate) fn time(text: &[u8]) -> Result<Duration, BadResponse> {
     let text =
         std::str::from_utf8(text).ok().filter(|text| text.len() == 15).ok_or(BadResponse::Malformed)?;
     let time = DateTime::strptime("%Y%m%d%H%M%SZ", text).map_err(|_| BadResponse::Malformed)?;
@@ -93,11 +93,11 @@ fn time(text: &[u8]) -> Result<Duration, BadResponse> {
 }
 
 /// As much of DER as is needed: one value after the other.
-struct Der<'a>(&'a [u8]);
+pub(crate) struct Der<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Der<'a> {
     /// The next value: tag and content.
-    fn any(&mut self) -> Result<(u8, &'a [u8]), BadResponse> {
+    pub(crate) fn any(&mut self) -> Result<(u8, &'a [u8]), BadResponse> {
         let read = |bytes: &'a [u8]| {
             let (tag, rest) = bytes.split_first()?;
             let (first, rest) = rest.split_first()?;
@@ -117,19 +117,26 @@ impl<'a> Der<'a> {
         Ok((tag, content))
     }
 
-    fn next(&mut self, tag: u8) -> Result<&'a [u8], BadResponse> {
+    pub(crate) fn next(&mut self, tag: u8) -> Result<&'a [u8], BadResponse> {
         match self.any()? {
             (found, content) if found == tag => Ok(content),
             _ => Err(BadResponse::Malformed),
         }
     }
 
-    fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
+    /// The next value with its tag and length, as it is signed, and its content alone.
+    pub(crate) fn with_raw(&mut self, tag: u8) -> Result<(&'a [u8], &'a [u8]), BadResponse> {
+        let before = self.0;
+        let content = self.next(tag)?;
+        Ok((&before[..before.len() - self.0.len()], content))
+    }
+
+    pub(crate) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
         if self.0.first() == Some(&tag) { self.next(tag).ok() } else { None }
     }
 
     /// The only value there is.
-    fn whole(mut self, tag: u8) -> Result<&'a [u8], BadResponse> {
+    pub(crate) fn whole(mut self, tag: u8) -> Result<&'a [u8], BadResponse> {
         let content = self.next(tag)?;
         if self.0.is_empty() { Ok(content) } else { Err(BadResponse::Malformed) }
     }

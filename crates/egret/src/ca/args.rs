@@ -12,9 +12,6 @@ pub(crate) struct CaArgs {
     /// What to do with the CA.
     #[command(subcommand)]
     pub command: CaCommand,
-    /// How the result is written
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    pub format: Output,
 }
 
 /// The commands of `egret ca`.
@@ -59,19 +56,26 @@ pub(crate) struct ShowArgs {
     /// The CA.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Output,
 }
 
 /// A form to export to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
     /// PEM: the CA, and during a change the other one behind it
+    #[value(alias = "text")]
     Pem,
     /// DER: the one CA, as Windows, Android and Firefox import it
     Der,
     /// A PKCS#12 truststore, as Java takes it
+    #[value(alias = "p12")]
     Pkcs12,
     /// PEM with the public roots behind it, for programs that trust one file alone
     Bundle,
+    /// A JSON object with the PEM and what each certificate says
+    Json,
 }
 
 /// `egret ca export`.
@@ -81,7 +85,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Form to write
-    #[arg(long, value_enum, value_name = "FORM", default_value = "pem")]
+    #[arg(long, visible_alias = "format", value_enum, value_name = "FORM", default_value = "pem")]
     pub to: Form,
     /// Export the next CA alone, which will sign after a change
     #[arg(long)]
@@ -120,4 +124,7 @@ pub(crate) struct RotateArgs {
     /// fail until they do
     #[arg(long, group = "step")]
     pub now: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Output,
 }

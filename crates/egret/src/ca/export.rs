@@ -4,6 +4,7 @@ use egret_tls::bundle::Bundle;
 use egret_tls::files::{
     Access, Existing, FileError, NewFile, Password, chain_pem, pkcs12_truststore, write_all,
 };
+use egret_tls::inspect::CertificateInfo;
 use egret_tls::roots::mozilla_certificates;
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
@@ -11,36 +12,22 @@ use zeroize::Zeroizing;
 
 use super::args::{ExportArgs, Form};
 use super::{Failure, Outcome, Source, password};
-use crate::certs::Output;
 
 /// What opens Java's own truststore, and is asked for where nobody has chosen a password.
 const CHANGEIT: &str = "changeit";
 
 /// Prints what clients have to trust. Never a key.
-pub(super) fn export(args: &ExportArgs, format: Output) -> Result<Outcome, Failure> {
+pub(super) fn export(args: &ExportArgs) -> Result<Outcome, Failure> {
     let source = Source::open(&args.source, true)?;
     for warning in source.warnings() {
         anstream::eprintln!("egret: {warning}");
     }
     let anchors = anchors(args, &source)?;
     let bytes = write(args, &anchors)?;
-    let name = match args.to {
-        Form::Pem => "pem",
-        Form::Der => "der",
-        Form::Pkcs12 => "pkcs12",
-        Form::Bundle => "bundle",
-    };
-    let Some(out) = &args.out else {
-        if format == Output::Text {
-            return Ok(Outcome::Bytes(bytes));
-        }
-        let pem = chain_pem(&anchors);
-        let json = json!({ "form": name, "certificates": anchors.len(), "pem": pem });
-        return Ok(Outcome::Report { text: pem, json });
-    };
+    let Some(out) = &args.out else { return Ok(Outcome::Bytes(bytes)) };
     let file = NewFile { path: out.clone(), bytes: Zeroizing::new(bytes), access: Access::Public };
     write_all(&[file], if args.force { Existing::Replace } else { Existing::Refuse })?;
-    let json = json!({ "form": name, "certificates": anchors.len(), "file": out });
+    let json = json!({ "certificates": anchors.len(), "file": out });
     Ok(Outcome::Report { text: format!("{}\n", out.display()), json })
 }
 
@@ -68,6 +55,10 @@ fn write(args: &ExportArgs, anchors: &[CertificateDer<'static>]) -> Result<Vec<u
             let path = args.out.clone().unwrap_or_else(|| "the truststore".into());
             pkcs12_truststore(anchors, &args.alias, &password)
                 .map_err(|problem| FileError { path, problem })?
+        }
+        Form::Json => {
+            let infos: Vec<_> = anchors.iter().filter_map(|der| CertificateInfo::parse(der).ok()).collect();
+            format!("{:#}\n", json!({ "certificates": infos, "pem": chain_pem(anchors) })).into_bytes()
         }
         Form::Bundle => {
             let mut bundle = Bundle::default();

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub(crate) use args::CaArgs;
-use args::{CaCommand, SourceArgs, StateArgs};
+use args::{CaCommand, Form, SourceArgs, StateArgs};
 
 use crate::certs::Output;
 
@@ -40,12 +40,15 @@ enum Failure {
 
 /// Runs a command. Exit status 1 when it failed.
 pub(crate) fn run(args: &CaArgs) -> ExitCode {
-    let result = match &args.command {
-        CaCommand::Show(show) => show::show(show),
-        CaCommand::Export(export) => export::export(export, args.format),
-        CaCommand::Rotate(rotate) => rotate::rotate(rotate),
+    let (result, format) = match &args.command {
+        CaCommand::Show(show) => (show::show(show), show.format),
+        CaCommand::Export(export) => {
+            let format = if export.to == Form::Json { Output::Json } else { Output::Text };
+            (export::export(export), format)
+        }
+        CaCommand::Rotate(rotate) => (rotate::rotate(rotate), rotate.format),
     };
-    match (result, args.format) {
+    match (result, format) {
         (Ok(Outcome::Report { text, .. }), Output::Text) => crate::print(&text),
         (Ok(Outcome::Report { json, .. }), Output::Json) => crate::print(&format!("{json:#}\n")),
         (Ok(Outcome::Bytes(bytes)), _) => crate::print_bytes(&bytes),

@@ -99,7 +99,13 @@ fn exports_what_openssl_java_and_bundles_take() {
     assert!(place.refused(&["export", "--to", "der", "--out", "ca.der"]).contains("it is there already"));
     place.state(&["export", "--to", "der", "--out", "ca.der", "--force"]);
 
-    place.state(&["export", "--to", "pkcs12", "--out", "trust.p12"]);
+    let exported = place.json(&["export"]);
+    assert_eq!(
+        (exported["pem"].as_str(), exported["certificates"][0]["ca"].as_bool()),
+        (Some(&*pem), Some(true))
+    );
+
+    place.state(&["export", "--format", "pkcs12", "--out", "trust.p12"]);
     let list = ["-list", "-keystore", "trust.p12", "-storepass", "changeit"];
     let listed = succeed(&mut place.command("keytool", &list));
     assert!(listed.contains("egret") && listed.contains("trustedCertEntry"), "{listed}");
