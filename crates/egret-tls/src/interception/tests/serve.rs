@@ -57,7 +57,8 @@ fn each_connection_has_its_own_choice_of_protocols() {
     let leaf = minter.mint_now(&LeafNames::of(&host("a.example")), now()).unwrap();
     let server = InterceptServer::new().unwrap();
     let (h1, h2): (&[u8], &[u8]) = (b"http/1.1", b"h2");
-    let table: &[(&[&[u8]], &[&[u8]], Option<&[u8]>)] = &[
+    type Case<'a> = (&'a [&'a [u8]], &'a [&'a [u8]], Option<&'a [u8]>);
+    let table: &[Case<'_>] = &[
         (&[h2, h1], &[h2], Some(h2)),
         (&[h2, h1], &[h1], Some(h1)),
         (&[h1, h2], &[h2, h1], Some(h2)),
