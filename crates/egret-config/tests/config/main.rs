@@ -8,6 +8,7 @@ mod errors;
 mod examples;
 mod generated;
 mod hostile;
+mod lists;
 mod overrides;
 mod policy_errors;
 mod secrets;
