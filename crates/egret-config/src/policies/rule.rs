@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use egret_core::policy::when::When;
+
 use super::target::{self, KnownLists};
 use super::{Findings, Placed, condition};
 use crate::file::{HttpMatch, PolicyAction, PolicyKind, PolicyRule, RateLimit, TlsDemand, TlsTreatment};
@@ -63,13 +65,30 @@ impl Rule<'_, '_> {
         {
             self.find("tls", "this says nothing about TLS", "add `mode`, or leave `tls` out");
         }
-        if let Some(when) = &rule.when {
-            for complaint in condition::compile(&when.0).err().into_iter().flatten() {
-                self.find("when", &complaint.message, complaint.help.as_deref().unwrap_or_default());
-            }
-        }
         self.rate_limit(complete);
-        self.visibility();
+        let asks = match (&rule.http, self.when()) {
+            (Some(_), _) => Some("http"),
+            (None, Some(when)) if when.needs_request() => Some("when"),
+            _ => None,
+        };
+        if let Some(asks) = asks {
+            self.visibility(asks);
+        }
+    }
+
+    /// The condition, if it is a good one.
+    fn when(&mut self) -> Option<When> {
+        let text = &self.rule.when.as_ref()?.0;
+        let errors = match condition::compile(text) {
+            Ok(when) => return Some(when),
+            Err(errors) => errors,
+        };
+        let pointer = self.placed.at(&format!("{}/when", self.field));
+        for error in errors {
+            let problem = self.placed.sheet.problem(&pointer, &error.message, error.help.as_deref());
+            self.findings.problems.push(condition::point(problem, text, &error));
+        }
+        None
     }
 
     fn rate_limit(&mut self, complete: bool) {
@@ -129,15 +148,8 @@ impl Rule<'_, '_> {
     }
 
     /// A rule that asks about requests sees none in a tunnel.
-    fn visibility(&mut self) {
+    fn visibility(&mut self, asks: &str) {
         let rule = self.rule;
-        let asks = match (&rule.http, &rule.when) {
-            (Some(_), _) => "http",
-            (None, Some(when)) if condition::compile(&when.0).is_ok_and(|when| when.needs_request()) => {
-                "when"
-            }
-            _ => return,
-        };
         let mode = rule.tls.as_ref().and_then(|tls| tls.demand().mode);
         match mode {
             Some(TlsTreatment::Tunnel) => {

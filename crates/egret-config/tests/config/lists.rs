@@ -46,7 +46,7 @@ impl Lists {
     /// The lists that the first rule names.
     fn lists(&mut self) -> Vec<Arc<NameList>> {
         let loaded = self.load().unwrap_or_else(|problems| panic!("{}", render(&problems, false)));
-        loaded.compiled.policies.policies[0].rules[0].to[0].lists.clone()
+        loaded.compiled.policies.policies.policies()[0].rules[0].to[0].lists.clone()
     }
 
     fn holds(&mut self, host: &str) -> bool {
@@ -237,12 +237,17 @@ fn a_check_says_what_a_list_was_taken_for() {
     assert_eq!((facts[0].entries, facts[0].format), (2, Some(ListFormat::Hosts)));
     let verdict = check_file(&lists.path("egret.yaml"), Form::Text { colour: false });
     assert!(verdict.text.contains("list ads (2 hosts in the format Hosts, "), "{}", verdict.text);
-    assert!(verdict.text.contains("1 policy with 1 deny and 0 allow rules, all else is allowed"), "{}", verdict.text);
+    assert!(
+        verdict.text.contains("1 policy with 1 deny and 0 allow rules, all else is allowed"),
+        "{}",
+        verdict.text
+    );
 }
 
 #[test]
 fn a_hundred_thousand_names_are_all_there() {
-    let text: String = (0..100_000).map(|number| format!("host-{number}.shop{}.example\n", number % 7)).collect();
+    let text: String =
+        (0..100_000).map(|number| format!("host-{number}.shop{}.example\n", number % 7)).collect();
     let mut lists = Lists::of_file(text.as_bytes(), "");
     let list = &lists.lists()[0];
     assert_eq!(list.len(), 100_000);
@@ -279,8 +284,8 @@ rules: [{action: Deny}]
     );
     let policies = lists.load().unwrap_or_else(|problems| panic!("{}", render(&problems, false)));
     let names: Vec<_> =
-        policies.compiled.policies.policies.iter().map(|policy| policy.name.to_string()).collect();
-    assert_eq!(names, ["own", "one", "short", "array", "listed"]);
+        policies.compiled.policies.policies.policies().iter().map(|policy| policy.name.to_string()).collect();
+    assert_eq!(names, ["one", "array", "listed", "own", "short"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod generated;
 mod hostile;
 mod lists;
 mod overrides;
+mod policies;
 mod policy_errors;
 mod secrets;
 
