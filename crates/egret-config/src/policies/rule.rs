@@ -6,7 +6,9 @@ use egret_core::policy::when::When;
 
 use super::target::{self, KnownLists};
 use super::{Findings, Placed, condition};
-use crate::file::{HttpMatch, PolicyAction, PolicyKind, PolicyRule, RateLimit, TlsDemand, TlsTreatment};
+use crate::file::{
+    HttpMatch, PolicyAction, PolicyKind, PolicyRule, RateLimit, TlsDemand, TlsRule, TlsTreatment,
+};
 use crate::values::NamePattern;
 
 /// A rule's name: its own, or its place.
@@ -59,11 +61,16 @@ impl Rule<'_, '_> {
         if let Some(http) = &rule.http {
             self.http(http, complete);
         }
-        if let Some(tls) = rule.tls.as_ref().map(crate::file::TlsRule::demand)
+        if let Some(tls) = rule.tls.as_ref().map(TlsRule::demand)
             && complete
             && tls == TlsDemand::default()
         {
             self.find("tls", "this says nothing about TLS", "add `mode`, or leave `tls` out");
+        }
+        if rule.tls.is_some() && rule.action != PolicyAction::Allow {
+            let message = format!("`tls` has no effect on a {} rule", word(rule.action));
+            let help = "write it on the rule that allows";
+            self.findings.warn(self.placed, &format!("{}/tls", self.field), message, help);
         }
         self.rate_limit(complete);
         let asks = match (&rule.http, self.when()) {
@@ -147,6 +154,15 @@ impl Rule<'_, '_> {
         }
     }
 
+    /// Whether a rule that comes later in the policy has tunnels opened.
+    fn is_looked_into(&self) -> bool {
+        let later = self.placed.document.spec.rules.iter().skip_while(|rule| !std::ptr::eq(*rule, self.rule));
+        let intercepts = |tls: &TlsRule| tls.demand().mode == Some(TlsTreatment::Intercept);
+        later
+            .filter(|rule| rule.action == PolicyAction::Allow)
+            .any(|rule| rule.tls.as_ref().is_some_and(intercepts))
+    }
+
     /// A rule that asks about requests sees none in a tunnel.
     fn visibility(&mut self, asks: &str) {
         let rule = self.rule;
@@ -157,8 +173,9 @@ impl Rule<'_, '_> {
                     format!("the rule can never match: `{asks}` asks about requests, which a tunnel hides");
                 self.find(asks, message, "write tls: Intercept, or take one of the two out");
             }
-            Some(TlsTreatment::Intercept) => {}
-            None => {
+            Some(TlsTreatment::Intercept) if rule.action == PolicyAction::Allow => {}
+            _ if rule.action == PolicyAction::Deny && self.is_looked_into() => {}
+            _ => {
                 let (what, help) = match rule.action {
                     PolicyAction::Deny => (
                         "every tunnel to these destinations is refused by it",

@@ -121,6 +121,11 @@ policies:
       - {action: Deny, to: [{hosts: [b.example]}], http: {methods: [POST]}}
       - {action: Allow, to: [{hosts: [c.example]}], when: \"request.method == 'GET'\"}
       - {action: Allow, to: [{hosts: [d.example]}], http: {methods: [GET]}, tls: Intercept}
+  - name: b
+    rules:
+      - {action: Deny, to: [{hosts: [d.example]}], http: {methods: [POST]}}
+      - {action: Deny, to: [{hosts: [d.example]}], http: {methods: [PUT]}, tls: Intercept}
+      - {action: Allow, to: [{hosts: [d.example]}], tls: Intercept}
 ";
     insta::assert_snapshot!("policy_warnings_of_tunnels", warnings(text));
 }
