@@ -154,12 +154,13 @@ impl Rule<'_, '_> {
         }
     }
 
-    /// Whether a rule that comes later in the policy has tunnels opened.
+    /// Whether a rule that comes later in the policy has tunnels to the same hosts opened, as far as their
+    /// names show it.
     fn is_looked_into(&self) -> bool {
         let later = self.placed.document.spec.rules.iter().skip_while(|rule| !std::ptr::eq(*rule, self.rule));
         let intercepts = |tls: &TlsRule| tls.demand().mode == Some(TlsTreatment::Intercept);
         later
-            .filter(|rule| rule.action == PolicyAction::Allow)
+            .filter(|rule| rule.action == PolicyAction::Allow && target::share_hosts(&rule.to, &self.rule.to))
             .any(|rule| rule.tls.as_ref().is_some_and(intercepts))
     }
 
