@@ -106,5 +106,10 @@ pub(crate) fn check(policies: &[Placed<'_>], file: &ConfigFile, complete: bool) 
         rule::check(&mut findings, placed, &known, complete);
     }
     order::check(&mut findings, policies);
+    // What files of policies say is known once they are read.
+    let whole = file.policy_files.is_empty() || policies.len() > file.policies.len();
+    if complete && whole && file.default_action.is_none() {
+        order::default(&mut findings, policies);
+    }
     findings
 }

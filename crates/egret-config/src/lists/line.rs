@@ -179,3 +179,42 @@ fn explained(complaint: Complaint, text: &str) -> Complaint {
     }
     complaint
 }
+
+#[cfg(test)]
+mod tests {
+    use egret_core::policy::NameList;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMATS: [ListFormat; 3] = [ListFormat::Patterns, ListFormat::Hosts, ListFormat::Domains];
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_much(line in prop::collection::vec(any::<u8>(), 0..80)) {
+            for format in FORMATS {
+                let mut builder = NameList::builder("list", 1, 1);
+                let _ = add(&mut builder, format, &line);
+            }
+        }
+
+        #[test]
+        fn the_short_way_takes_only_what_the_long_one_takes_the_same(text in "[a-z0-9._-]{1,12}") {
+            if let Some(name) = plain_name(text.as_bytes()) {
+                prop_assert_eq!(Host::parse(&text), Ok(Host::Name(name.into())));
+            }
+        }
+
+        #[test]
+        fn what_is_listed_is_found(name in "[a-zA-Z][a-zA-Z0-9-]{0,10}(\\.[a-zA-Z][a-z0-9]{0,5}){0,3}\\.?") {
+            let name = format!("a{name}");
+            for format in FORMATS {
+                let mut builder = NameList::builder("list", 1, 1);
+                let line = if format == ListFormat::Hosts { format!("0.0.0.0 {name}") } else { name.clone() };
+                prop_assert_eq!(add(&mut builder, format, line.as_bytes()), Ok(()));
+                let list = builder.finish();
+                prop_assert!(list.contains(&Host::parse(&name).unwrap()), "{} in {}", name, format);
+            }
+        }
+    }
+}

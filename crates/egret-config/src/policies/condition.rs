@@ -1,26 +1,33 @@
 //! `when`: conditions in CEL.
 
-use egret_core::policy::when::When;
+use egret_core::policy::when::{When, WhenError};
 
-use crate::values::Complaint;
+use crate::problem::{Place, Problem};
 
 /// Compiles a condition; everything that is wrong with it otherwise.
-pub(super) fn compile(text: &str) -> Result<When, Vec<Complaint>> {
-    When::compile(text).map_err(|errors| {
-        let complaint = |error: egret_core::policy::when::WhenError| {
-            let message = match (error.line, error.column) {
-                (Some(1) | None, Some(column)) => format!("{} (at its character {column})", error.message),
-                (Some(line), Some(column)) => {
-                    format!("{} (in its line {line}, at character {column})", error.message)
-                }
-                _ => error.message,
-            };
-            let complaint = Complaint::new(&message);
-            match error.help {
-                Some(help) => complaint.help(&help),
-                None => complaint,
-            }
-        };
-        errors.into_iter().map(complaint).collect()
-    })
+pub(super) fn compile(text: &str) -> Result<When, Vec<WhenError>> {
+    When::compile(text)
+}
+
+/// A problem with the whole of a condition as one with the place in it, where it stands on one line; else its
+/// words say the place.
+pub(super) fn point(mut problem: Problem, text: &str, error: &WhenError) -> Problem {
+    let (Some(line), Some(column)) = (error.line, error.column) else { return problem };
+    if let Place::Line(quote) = &mut problem.place
+        && line == 1
+        && let Some(start) = quote.text.get(quote.mark.clone()).and_then(|marked| marked.find(text))
+        && let Some((at, character)) = text.char_indices().nth(column.saturating_sub(1))
+    {
+        let characters = quote.text[quote.mark.start..][..start].chars().count() + column - 1;
+        quote.column += characters;
+        let at = quote.mark.start + start + at;
+        quote.mark = at..at + character.len_utf8();
+        return problem;
+    }
+    let place = match (line, text.trim_end().contains('\n')) {
+        (line, true) => format!("line {line}, character {column} of the condition"),
+        (_, false) => format!("character {column} of the condition"),
+    };
+    problem.message = format!("{} ({place})", problem.message);
+    problem
 }

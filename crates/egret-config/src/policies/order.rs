@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Findings, Placed};
-use crate::file::PolicyKind;
+use crate::file::{PolicyAction, PolicyKind, PolicyRule};
 
 const PRIORITY: &str = "spec/priority";
 
@@ -11,6 +11,22 @@ const PRIORITY: &str = "spec/priority";
 pub(super) fn check(findings: &mut Findings, policies: &[Placed<'_>]) {
     names(findings, policies);
     priorities(findings, policies);
+}
+
+/// Policies that allow what is allowed anyway.
+pub(super) fn default(findings: &mut Findings, policies: &[Placed<'_>]) {
+    let rules = || policies.iter().flat_map(|placed| &placed.document.spec.rules);
+    let does_something = |rule: &PolicyRule| {
+        let bounds_body = rule.http.as_ref().is_some_and(|http| http.max_body_bytes.is_some());
+        rule.action == PolicyAction::Deny || rule.rate_limit.is_some() || rule.tls.is_some() || bounds_body
+    };
+    let Some(first) = policies.first() else { return };
+    if !rules().any(does_something) {
+        let message =
+            "no rule denies or limits anything, and what no policy decides is allowed: everything is";
+        let help = "for an allow list write `default: Deny` at the top of the configuration";
+        findings.warn(first, "metadata/name", message, help);
+    }
 }
 
 fn names(findings: &mut Findings, policies: &[Placed<'_>]) {

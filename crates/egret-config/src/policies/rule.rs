@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 
+use egret_core::policy::when::When;
+
 use super::target::{self, KnownLists};
 use super::{Findings, Placed, condition};
-use crate::file::{HttpMatch, PolicyAction, PolicyKind, PolicyRule, RateLimit, TlsDemand, TlsTreatment};
+use crate::file::{
+    HttpMatch, PolicyAction, PolicyKind, PolicyRule, RateLimit, TlsDemand, TlsRule, TlsTreatment,
+};
 use crate::values::NamePattern;
 
 /// A rule's name: its own, or its place.
@@ -57,19 +61,41 @@ impl Rule<'_, '_> {
         if let Some(http) = &rule.http {
             self.http(http, complete);
         }
-        if let Some(tls) = rule.tls.as_ref().map(crate::file::TlsRule::demand)
+        if let Some(tls) = rule.tls.as_ref().map(TlsRule::demand)
             && complete
             && tls == TlsDemand::default()
         {
             self.find("tls", "this says nothing about TLS", "add `mode`, or leave `tls` out");
         }
-        if let Some(when) = &rule.when {
-            for complaint in condition::compile(&when.0).err().into_iter().flatten() {
-                self.find("when", &complaint.message, complaint.help.as_deref().unwrap_or_default());
-            }
+        if rule.tls.is_some() && rule.action != PolicyAction::Allow {
+            let message = format!("`tls` has no effect on a {} rule", word(rule.action));
+            let help = "write it on the rule that allows";
+            self.findings.warn(self.placed, &format!("{}/tls", self.field), message, help);
         }
         self.rate_limit(complete);
-        self.visibility();
+        let asks = match (&rule.http, self.when()) {
+            (Some(_), _) => Some("http"),
+            (None, Some(when)) if when.needs_request() => Some("when"),
+            _ => None,
+        };
+        if let Some(asks) = asks {
+            self.visibility(asks);
+        }
+    }
+
+    /// The condition, if it is a good one.
+    fn when(&mut self) -> Option<When> {
+        let text = &self.rule.when.as_ref()?.0;
+        let errors = match condition::compile(text) {
+            Ok(when) => return Some(when),
+            Err(errors) => errors,
+        };
+        let pointer = self.placed.at(&format!("{}/when", self.field));
+        for error in errors {
+            let problem = self.placed.sheet.problem(&pointer, &error.message, error.help.as_deref());
+            self.findings.problems.push(condition::point(problem, text, &error));
+        }
+        None
     }
 
     fn rate_limit(&mut self, complete: bool) {
@@ -128,16 +154,19 @@ impl Rule<'_, '_> {
         }
     }
 
+    /// Whether a rule that comes later in the policy has tunnels to the same hosts opened, as far as their
+    /// names show it.
+    fn is_looked_into(&self) -> bool {
+        let later = self.placed.document.spec.rules.iter().skip_while(|rule| !std::ptr::eq(*rule, self.rule));
+        let intercepts = |tls: &TlsRule| tls.demand().mode == Some(TlsTreatment::Intercept);
+        later
+            .filter(|rule| rule.action == PolicyAction::Allow && target::share_hosts(&rule.to, &self.rule.to))
+            .any(|rule| rule.tls.as_ref().is_some_and(intercepts))
+    }
+
     /// A rule that asks about requests sees none in a tunnel.
-    fn visibility(&mut self) {
+    fn visibility(&mut self, asks: &str) {
         let rule = self.rule;
-        let asks = match (&rule.http, &rule.when) {
-            (Some(_), _) => "http",
-            (None, Some(when)) if condition::compile(&when.0).is_ok_and(|when| when.needs_request()) => {
-                "when"
-            }
-            _ => return,
-        };
         let mode = rule.tls.as_ref().and_then(|tls| tls.demand().mode);
         match mode {
             Some(TlsTreatment::Tunnel) => {
@@ -145,8 +174,9 @@ impl Rule<'_, '_> {
                     format!("the rule can never match: `{asks}` asks about requests, which a tunnel hides");
                 self.find(asks, message, "write tls: Intercept, or take one of the two out");
             }
-            Some(TlsTreatment::Intercept) => {}
-            None => {
+            Some(TlsTreatment::Intercept) if rule.action == PolicyAction::Allow => {}
+            _ if rule.action == PolicyAction::Deny && self.is_looked_into() => {}
+            _ => {
                 let (what, help) = match rule.action {
                     PolicyAction::Deny => (
                         "every tunnel to these destinations is refused by it",

@@ -71,6 +71,23 @@ fn lists(
     }
 }
 
+/// Whether two rules name a host in common, or one of them names none and so is about all.
+pub(super) fn share_hosts(some: &[Target], others: &[Target]) -> bool {
+    let names_none = |target: &Target| {
+        target.hosts.is_empty() && target.host_lists.is_empty() && target.categories.is_empty()
+    };
+    let share = |one: &Target, other: &Target| {
+        names_none(one)
+            || names_none(other)
+            || one.hosts.iter().any(|host| other.hosts.contains(host))
+            || one.host_lists.iter().any(|list| other.host_lists.contains(list))
+            || one.categories.iter().any(|list| other.categories.contains(list))
+    };
+    some.is_empty()
+        || others.is_empty()
+        || some.iter().any(|one| others.iter().any(|other| share(one, other)))
+}
+
 /// Addresses under `hosts` that none of the networks holds: the entry matches nothing by them.
 fn addresses(findings: &mut Findings, placed: &Placed<'_>, field: &str, target: &Target) {
     if target.cidrs.is_empty() {

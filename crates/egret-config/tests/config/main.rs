@@ -8,7 +8,9 @@ mod errors;
 mod examples;
 mod generated;
 mod hostile;
+mod lists;
 mod overrides;
+mod policies;
 mod policy_errors;
 mod secrets;
 

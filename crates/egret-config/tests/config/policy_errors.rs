@@ -63,6 +63,7 @@ mistakes! {
     unknown_words_of_tls: "policies:\n  - name: a\n    rules:\n      - {action: Allow, tls: intercept}\n      - {action: Allow, tls: {mode: Intercept, minVersion: \"1.3\", serverName: match}}\n";
     rules_beside_policies: "rules:\n  deny: [{hosts: [a.example]}]\npolicies:\n  - {name: a, rules: [{action: Deny}]}\n";
     rules_beside_a_default: "rules:\n  allow: [{hosts: [a.example]}]\ndefault: Deny\n";
+    conditions: "policies:\n  - name: a\n    rules:\n      - {action: Deny, when: identity.usr == 'x'}\n      - action: Deny\n        when: \"destination.port + 'x' == 1\"\n      - action: Deny\n        when: |\n          identity.user == 'x' &&\n          destination.prt == 1\n      - {action: Deny, when: destination.port}\n";
     default_in_lower_case: "default: deny\n";
 }
 
@@ -100,4 +101,53 @@ fn flags_that_add_rules_do_not_stand_beside_policies() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     let line = problems[0].one_line();
     assert!(line.starts_with("--deny-host: ") && line.contains("`policies`"), "{line}");
+}
+
+/// The warnings with a text that is valid.
+fn warnings(text: &str) -> String {
+    let config = egret_config::check(text, "egret.yaml")
+        .unwrap_or_else(|problems| panic!("{}", render(&problems, false)));
+    let compiled = config.compile(1, std::path::Path::new("")).unwrap();
+    egret_config::render_warnings(&compiled.warnings, false)
+}
+
+#[test]
+fn rules_that_see_nothing_in_a_tunnel_say_so() {
+    let text = "default: Deny
+policies:
+  - name: a
+    rules:
+      - {action: Allow, to: [{hosts: [a.example]}], http: {methods: [GET]}}
+      - {action: Deny, to: [{hosts: [b.example]}], http: {methods: [POST]}}
+      - {action: Allow, to: [{hosts: [c.example]}], when: \"request.method == 'GET'\"}
+      - {action: Allow, to: [{hosts: [d.example]}], http: {methods: [GET]}, tls: Intercept}
+  - name: b
+    rules:
+      - {action: Deny, to: [{hosts: [d.example]}], http: {methods: [POST]}}
+      - {action: Deny, to: [{hosts: [d.example]}], http: {methods: [PUT]}, tls: Intercept}
+      - {action: Allow, to: [{hosts: [d.example]}], tls: Intercept}
+";
+    insta::assert_snapshot!("policy_warnings_of_tunnels", warnings(text));
+}
+
+#[test]
+fn an_allow_list_without_a_default_says_so() {
+    let allow = "policies: [{name: a, rules: [{action: Allow, to: [{hosts: [a.example]}]}]}]";
+    insta::assert_snapshot!("policy_warning_of_the_default", warnings(allow));
+    assert_eq!(warnings(&format!("default: Deny\n{allow}")), "");
+    assert_eq!(warnings("policies: [{name: a, rules: [{action: Deny, to: [{hosts: [a.example]}]}]}]"), "");
+    assert_eq!(warnings("policies: [{name: a, rules: [{action: Allow, rateLimit: {requests: 1/s}}]}]"), "");
+}
+
+#[test]
+fn a_check_shows_warnings_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("egret.yaml");
+    std::fs::write(&path, "policies: [{name: a, rules: [{action: Allow, to: [{hosts: [a.example]}]}]}]")
+        .unwrap();
+    let verdict = egret_config::check_file(&path, egret_config::Form::Text { colour: false });
+    assert!(verdict.valid && verdict.warnings.len() == 1);
+    assert!(verdict.text.starts_with("warning: policies[0].name: no rule denies"), "{}", verdict.text);
+    let json = egret_config::check_file(&path, egret_config::Form::Json);
+    assert!(json.valid && json.text.contains("\"severity\": \"warning\""), "{}", json.text);
 }

@@ -9,6 +9,7 @@ mod dns;
 mod drain;
 mod guard;
 mod http2;
+mod lists;
 mod origin;
 mod pool;
 mod refusal;
