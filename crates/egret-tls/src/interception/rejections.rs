@@ -83,7 +83,7 @@ impl Rejections {
     /// A client has sent a request inside a handshake for this host: it trusts the CA, and is not pinned.
     pub fn accepted(&self, client: &str, host: &Host) {
         let mut known = self.known();
-        if known.refused.len() > 0 {
+        if !known.refused.is_empty() {
             known.refused.remove(&(client.to_owned(), host.clone()));
         }
         let taken = known.trusting.get(client);
@@ -127,7 +127,7 @@ impl Rejections {
     #[must_use]
     pub fn pinned_until(&self, client: &str, host: &Host, now: Timestamp) -> Option<Timestamp> {
         let known = self.known();
-        if known.refused.len() == 0 {
+        if known.refused.is_empty() {
             return None;
         }
         let refused = known.refused.peek(&(client.to_owned(), host.clone()))?;
