@@ -4,10 +4,12 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::CaError;
 use crate::authority::{
     Authority, AuthorityError, CA_DAYS, CaRequest, Constraints, KeyType, LeafRequest, Name, Purpose, Subject,
+    Validity, constraints_of,
 };
 use crate::files::{Identity, Password, load_identity};
 use crate::inspect::CertificateInfo;
@@ -28,6 +30,10 @@ const PROBE: &str = "probe.egret.test";
 pub struct InterceptionCa {
     authority: Authority,
     info: CertificateInfo,
+    /// Of each CA of the chain: a name has to be permitted by all.
+    constraints: Vec<Constraints>,
+    /// When all CAs of the chain are valid.
+    validity: Validity,
     warnings: Vec<String>,
 }
 
@@ -83,13 +89,21 @@ impl InterceptionCa {
             .map(CertificateInfo::parse)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|detail| AuthorityError::Encoding { detail })?;
-        check(&authority, &infos, now)?;
+        check(&infos, now)?;
+        let constraints = authority.chain().iter().filter_map(|der| X509Certificate::from_der(der).ok());
+        let constraints: Vec<_> = constraints.map(|(_, parsed)| constraints_of(&parsed)).collect();
+        probe(&authority, &constraints, &infos, now)?;
+        let own = authority.validity();
+        let validity = infos.iter().fold(own, |whole, info| Validity {
+            not_before: whole.not_before.max(info.not_before),
+            not_after: whole.not_after.min(info.not_after),
+        });
         let warnings = warnings(&infos, now);
         let info = infos
             .into_iter()
             .next()
             .ok_or_else(|| AuthorityError::Encoding { detail: "there is no certificate".to_owned() })?;
-        Ok(Self { authority, info, warnings })
+        Ok(Self { authority, info, constraints, validity, warnings })
     }
 
     /// The CA's certificate, which signs.
@@ -124,10 +138,19 @@ impl InterceptionCa {
         &self.warnings
     }
 
-    /// Its last second.
+    /// Its last second, or that of a CA above it, whichever is first.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        self.info.not_after
+        self.validity.not_after
+    }
+
+    pub(super) fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// Whether it, and every CA above it, may sign for this name.
+    pub(super) fn permits(&self, name: &Name) -> bool {
+        self.constraints.iter().all(|constraints| constraints.permit(name))
     }
 
     pub(super) fn authority(&self) -> &Authority {
@@ -139,7 +162,7 @@ impl InterceptionCa {
     }
 }
 
-fn check(authority: &Authority, infos: &[CertificateInfo], now: Timestamp) -> Result<(), CaError> {
+fn check(infos: &[CertificateInfo], now: Timestamp) -> Result<(), CaError> {
     for (below, info) in infos.iter().enumerate() {
         let subject = || info.subject.clone();
         if info.not_after < now {
@@ -158,18 +181,23 @@ fn check(authority: &Authority, infos: &[CertificateInfo], now: Timestamp) -> Re
             return Err(CaError::PathLength { subject: subject(), allowed, found: below });
         }
     }
-    probe(authority, infos, now)
+    Ok(())
 }
 
 /// Signs a certificate and verifies it up to the highest CA that is known, as clients will.
-fn probe(authority: &Authority, infos: &[CertificateInfo], now: Timestamp) -> Result<(), CaError> {
-    let constraints = authority.constraints();
+fn probe(
+    authority: &Authority,
+    constraints: &[Constraints],
+    infos: &[CertificateInfo],
+    now: Timestamp,
+) -> Result<(), CaError> {
     // Under constraints, a name that they permit; what else would be refused is not the CA's fault.
-    let name = constraints.permitted.iter().find_map(|subtree| subtree.example());
-    let name = name.unwrap_or_else(|| Name::Dns(PROBE.to_owned()));
-    if !constraints.permit(&name) {
-        return Ok(());
-    }
+    let permitted = constraints.iter().flat_map(|constraints| &constraints.permitted);
+    let mut names = permitted
+        .filter_map(|subtree| subtree.example())
+        .chain([Name::Dns(PROBE.to_owned()), Name::Ip(std::net::Ipv4Addr::LOCALHOST.into())]);
+    let is_permitted = |name: &Name| constraints.iter().all(|constraints| constraints.permit(name));
+    let Some(name) = names.find(is_permitted) else { return Ok(()) };
     let request = LeafRequest {
         purpose: Purpose::Server,
         subject: Subject { common_name: "probe".to_owned(), organization: None },
@@ -178,9 +206,9 @@ fn probe(authority: &Authority, infos: &[CertificateInfo], now: Timestamp) -> Re
         days: 1,
     };
     let subject = || infos.first().map(|info| info.subject.clone()).unwrap_or_default();
-    let unverified = |detail: String| match infos.first() {
-        Some(info) if weak(info) => CaError::WeakKey { subject: subject(), key: info.key.clone() },
-        _ => CaError::Unverified { subject: subject(), detail },
+    let unverified = |detail: String| match infos.iter().find(|info| weak(info)) {
+        Some(info) => CaError::WeakKey { subject: info.subject.clone(), key: info.key.clone() },
+        None => CaError::Unverified { subject: subject(), detail },
     };
     let leaf = authority.issue(&request, now).map_err(|error| match error {
         AuthorityError::Unverified { detail } => unverified(detail),

@@ -250,12 +250,12 @@ impl Signer {
 
     fn mint(&self, names: &LeafNames, settings: &MintSettings, now: Timestamp) -> Result<Leaf, MintError> {
         let authority = self.ca.authority();
-        let whole = authority.validity();
+        let whole = self.ca.validity();
         if now > whole.not_after {
             return Err(MintError::CaExpired { at: whole.not_after });
         }
         let sans = names.sans();
-        if !sans.iter().all(|name| authority.constraints().permit(name)) {
+        if !sans.iter().all(|name| self.ca.permits(name)) {
             return Err(MintError::NotPermitted { host: names.host.clone() });
         }
         // Certificates know whole seconds.

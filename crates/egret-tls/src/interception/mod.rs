@@ -1,12 +1,14 @@
 //! Looking inside TLS, towards the client: the CA that signs for origins ([`InterceptionCa`]), where it is kept
 //! and how it is changed ([`CaStore`]), the certificates that it signs ([`Minter`]), and the server side of the
-//! handshake that they are used in ([`InterceptServer`]); and why a client did not go on ([`classify`]).
+//! handshake that they are used in ([`InterceptServer`]); and why a client did not go on ([`classify`]),
+//! and how often ([`Rejections`]).
 
 mod ca;
 mod error;
 mod leaf;
 mod minter;
 mod rejection;
+mod rejections;
 mod serve;
 mod store;
 #[cfg(test)]
@@ -17,5 +19,6 @@ pub use error::{CaError, MintError};
 pub use leaf::{Leaf, LeafNames};
 pub use minter::{MintCounts, MintSettings, Minter};
 pub use rejection::{Cause, End, Observed, Rejection, Stage, classify};
+pub use rejections::{Refused, RejectionSettings, Rejections};
 pub use serve::InterceptServer;
 pub use store::{CaSet, CaStore};

@@ -3,6 +3,7 @@
 mod ca;
 mod minter;
 mod rejection;
+mod rejections;
 mod serve;
 mod store;
 

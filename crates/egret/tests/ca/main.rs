@@ -207,7 +207,9 @@ fn shows_and_exports_a_ca_of_ones_own() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    let refused = run(&mut place.ca(&["show", "--ca", "chain.pem", "--ca-key", "root.key"]));
+    let other = ["genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "other.key"];
+    openssl(&other);
+    let refused = run(&mut place.ca(&["show", "--ca", "chain.pem", "--ca-key", "other.key"]));
     let message = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && message.contains("root.key"), "{message}");
+    assert!(!refused.status.success() && message.contains("other.key"), "{message}");
 }

@@ -152,3 +152,17 @@ fn prints_nothing_of_the_key() {
     let listed = format!("{:?}", &key[key.len() - 16..]);
     assert!(!shown.contains(listed.trim_matches(['[', ']'])), "{shown}");
 }
+
+#[test]
+fn what_a_ca_above_allows_counts_too() {
+    let constraints = Constraints { permitted: vec!["corp.example".parse().unwrap()], excluded: Vec::new() };
+    let root = CaRequest { constraints, days: 100, ..request("narrow root") };
+    let root = Authority::create(&root, now()).unwrap();
+    let below = root.create_below(&request("below"), now()).unwrap();
+    let ca = interception(&below);
+    assert_eq!(ca.not_after(), root.validity().not_after);
+    let minter = minter(ca, MintSettings::default());
+    minter.mint_now(&LeafNames::of(&host("a.corp.example")), now()).unwrap();
+    let refused = minter.mint_now(&LeafNames::of(&host("a.example")), now()).unwrap_err();
+    assert!(matches!(refused, MintError::NotPermitted { .. }), "{refused}");
+}

@@ -229,7 +229,7 @@ func main() {
     let place = tempfile::tempdir().unwrap();
     let (file, program) = (place.path().join("main.go"), place.path().join("client"));
     std::fs::write(&file, source).unwrap();
-    let cache = std::env::temp_dir().join("egret-go-cache");
+    let cache = std::env::temp_dir().join("egret-test-go-cache");
     succeed(client("go").env("GOCACHE", cache).args(["build", "-o"]).arg(&program).arg(&file));
     let go = |interceptor: &Interceptor, arguments: &[&Path]| {
         let mut command = client(&program);
