@@ -256,8 +256,8 @@ fn config(
     // AES-128 and SHA-256 are as good as unbreakable, too, and a good deal cheaper than AES-256 and
     // SHA-384, which most clients name first.
     config.ignore_client_order = true;
-    // Each connection uses one ticket up and brings one. A second one, which is usual, costs as much as a
-    // fifth of what a handshake costs that resumes, and is of use only to clients that open several
+    // Each connection uses one ticket up and brings one. A second one, which is usual, holds the client's
+    // certificate once more, encrypted once more, and is of use only to clients that open several
     // connections for each one they had before.
     config.send_tls13_tickets = 1;
     Ok(config)
