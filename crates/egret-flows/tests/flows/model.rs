@@ -1,0 +1,55 @@
+use egret_flows::flow::{Flow, Headers, HeadersBuilder, Request};
+
+use crate::some;
+
+#[test]
+fn a_flow_is_the_same_after_json_but_for_its_bodies() {
+    for mut flow in [some::full(), some::tunnel(), some::websocket()] {
+        let json = serde_json::to_string(&flow).expect("a flow is JSON");
+        let again: Flow = serde_json::from_str(&json).expect("and is read again");
+        flow.request.body.content = Default::default();
+        if let Some(response) = &mut flow.response {
+            response.body.content = Default::default();
+        }
+        assert_eq!(again, flow);
+    }
+}
+
+#[test]
+fn headers_keep_order_case_and_bytes() {
+    let fields: [(&[u8], &[u8]); 4] =
+        [(b"B", b"1"), (b"a", b""), (b"b", b"\xff\xfe"), (b"X-\xc3\xa9", b"\xc3\xa9")];
+    let mut builder = HeadersBuilder::default();
+    for (name, value) in fields {
+        builder.push(name, value);
+    }
+    let headers = builder.finish();
+    assert_eq!(headers.iter().collect::<Vec<_>>(), fields);
+    assert_eq!(headers.all(b"b").collect::<Vec<_>>(), [&b"1"[..], b"\xff\xfe"]);
+    let json = serde_json::to_string(&headers).expect("JSON");
+    assert_eq!(serde_json::from_str::<Headers>(&json).expect("headers"), headers);
+}
+
+#[test]
+fn a_target_is_taken_apart_and_put_together() {
+    let table = [
+        ("http://example.com/a?b#c", "example.com", 80, "/a?b#c", "http://example.com/a?b#c"),
+        ("https://example.com", "example.com", 443, "/", "https://example.com/"),
+        ("https://example.com?q", "example.com", 443, "/?q", "https://example.com/?q"),
+        ("HTTPS://user:word@example.com:8443/", "example.com", 8443, "/", "https://example.com:8443/"),
+        ("http://[2001:db8::1]:80/x", "2001:db8::1", 80, "/x", "http://[2001:db8::1]/x"),
+        ("[2001:db8::1]:443", "2001:db8::1", 443, "", "[2001:db8::1]:443"),
+        ("example.com:443", "example.com", 443, "", "example.com:443"),
+        ("", "", 0, "", ""),
+    ];
+    for (target, host, port, path, url) in table {
+        let mut request = Request::default();
+        request.apply_target(target);
+        assert_eq!(
+            (request.host.as_str(), request.port, request.path.as_str()),
+            (host, port, path),
+            "{target}"
+        );
+        assert_eq!(request.url(), url);
+    }
+}
