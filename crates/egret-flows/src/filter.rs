@@ -21,7 +21,7 @@ use crate::flow::{Flow, Side};
 
 pub use ast::{Atom, Expr, Flag, NetField, NumberField, Test, TextField, TextMatch};
 pub use error::FilterError;
-pub use fields::WORDS;
+pub use fields::{Help, WORDS};
 pub use glob::Glob;
 pub use number::Range;
 pub use pattern::Pattern;

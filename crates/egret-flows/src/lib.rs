@@ -7,3 +7,6 @@
 
 pub mod filter;
 pub mod flow;
+pub mod redact;
+pub mod view;
+pub mod websocket;

@@ -8,7 +8,10 @@
 mod filter;
 mod filter_properties;
 mod model;
+mod redact;
 mod some;
+mod view;
+mod websocket;
 
 use proptest::prelude::ProptestConfig;
 
