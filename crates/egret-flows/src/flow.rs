@@ -11,6 +11,7 @@ mod websocket;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use egret_core::flow_id::FlowId;
 use egret_core::record::FlowRecord;
@@ -267,10 +268,10 @@ pub struct Flow {
     pub timings: Timings,
     /// TLS with the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_tls: Option<TlsFacts>,
+    pub client_tls: Option<Arc<TlsFacts>>,
     /// TLS with the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin_tls: Option<TlsFacts>,
+    pub origin_tls: Option<Arc<TlsFacts>>,
     /// Payload bytes from the client.
     pub bytes_up: u64,
     /// Payload bytes to the client.
@@ -355,7 +356,7 @@ impl Flow {
             _ => {}
         }
         if self.client_tls.is_none() {
-            self.client_tls = record.tls.as_deref().map(TlsFacts::of_client);
+            self.client_tls = record.tls.as_deref().map(|tls| Arc::new(TlsFacts::of_client(tls)));
         }
         // An inner request knows that it was intercepted; its record need not.
         let treatment = Treatment::parse(record.treatment.as_str()).unwrap_or(Treatment::Local);
@@ -392,7 +393,8 @@ impl Flow {
         self.timings.first_byte = phases.first_byte.map(micros);
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
-        if !record.interim {
+        // Whoever captures bodies has counted them, apart from what came after an upgrade.
+        if !record.interim && self.treatment != Treatment::Tunnel && self.capture != Level::Bodies {
             self.request.body.length = self.request.body.length.max(record.bytes_up);
             if let Some(response) = &mut self.response {
                 response.body.length = response.body.length.max(record.bytes_down);
@@ -443,7 +445,7 @@ impl Flow {
     /// About how many bytes it takes in memory, its bodies in memory included.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let tls = |facts: &Option<TlsFacts>| facts.as_ref().map_or(0, TlsFacts::memory);
+        let tls = |facts: &Option<Arc<TlsFacts>>| facts.as_ref().map_or(0, |facts| facts.memory());
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         std::mem::size_of::<Self>()
             + self.request.memory()

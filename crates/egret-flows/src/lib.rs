@@ -5,8 +5,10 @@
 //!
 //! Nothing here opens a socket, and nothing here knows the data path.
 
+pub mod capture;
 pub mod filter;
 pub mod flow;
 pub mod redact;
+pub mod store;
 pub mod view;
 pub mod websocket;

@@ -16,6 +16,9 @@ pub struct Body {
     pub captured: u64,
     /// More went by than was kept.
     pub truncated: bool,
+    /// It is stored decoded, whatever `Content-Encoding` says, because redaction had to decode it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decoded: bool,
     /// Why it is not there, or not as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<BodyNote>,
@@ -85,7 +88,14 @@ impl Body {
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
-        Self { length, captured: length, truncated: false, note: None, content: Content::Memory(bytes) }
+        Self {
+            length,
+            captured: length,
+            truncated: false,
+            decoded: false,
+            note: None,
+            content: Content::Memory(bytes),
+        }
     }
 
     /// Its bytes, if they are in memory.

@@ -5,11 +5,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests speak to loopback, and wait on threads of their own")]
 
+mod capture;
 mod filter;
 mod filter_properties;
 mod model;
 mod redact;
 mod some;
+mod store;
 mod view;
 mod websocket;
 

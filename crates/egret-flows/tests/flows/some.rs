@@ -75,7 +75,7 @@ pub(crate) fn full() -> Flow {
         first_byte: Some(250_000),
         total: Some(2_500_000),
     };
-    flow.origin_tls = Some(TlsFacts {
+    flow.origin_tls = Some(std::sync::Arc::new(TlsFacts {
         version: "1.3".into(),
         cipher: "TLS13_AES_128_GCM_SHA256".into(),
         alpn: Some("http/1.1".into()),
@@ -83,7 +83,7 @@ pub(crate) fn full() -> Flow {
         resumed: false,
         chain: vec![Bytes::from_static(&[0x30, 0x03, 0x02, 0x01, 0xff])],
         problem: None,
-    });
+    }));
     flow.bytes_up = 16;
     flow.bytes_down = 2_000_000;
     flow.tags = vec!["slow".into()];
