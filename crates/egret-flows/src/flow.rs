@@ -18,6 +18,7 @@ use egret_core::record::FlowRecord;
 use serde::{Deserialize, Serialize};
 
 pub use body::{Body, BodyNote, Content, Spilled};
+pub(crate) use headers::shown;
 pub use headers::{Headers, HeadersBuilder};
 pub use http::{Request, Response};
 pub use tls::{TlsFacts, TlsSide};

@@ -6,6 +6,7 @@
 //! Nothing here opens a socket, and nothing here knows the data path.
 
 pub mod capture;
+pub mod export;
 pub mod filter;
 pub mod flow;
 pub mod redact;

@@ -17,6 +17,7 @@ use crate::filter::Glob;
 use crate::flow::{Headers, HeadersBuilder};
 use crate::view::decode::{self, DecodeLimits, Stop};
 
+pub(crate) use form::percent_decoded;
 pub use json::{BadPath, JsonPath, MAX_JSON_DEPTH};
 pub use settings::RedactionSettings;
 

@@ -190,7 +190,7 @@ impl Parser<'_> {
             };
             self.scan.at -= word.len() - own.len();
             self.no_parenthesis(own)?;
-            return self.regex(Atom::Url, &own.to_owned(), start);
+            return self.regex(Atom::Url, own, start);
         }
         let lower = name.to_ascii_lowercase().replace('_', "-");
         let Some(field) = fields::field(&lower) else {
