@@ -10,6 +10,8 @@ pub mod export;
 pub mod filter;
 pub mod flow;
 pub mod redact;
+pub mod replay;
+pub mod rules;
 pub mod store;
 pub mod view;
 pub mod websocket;

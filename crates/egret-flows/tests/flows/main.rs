@@ -11,6 +11,8 @@ mod filter;
 mod filter_properties;
 mod model;
 mod redact;
+mod replay;
+mod rules;
 mod some;
 mod store;
 mod view;
