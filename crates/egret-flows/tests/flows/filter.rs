@@ -1,9 +1,11 @@
 use bytes::Bytes;
 
-use egret_flows::filter::{Bodies, Filter, WORDS};
+use egret_flows::filter::{Bodies, Filter, Flag, WORDS};
 use egret_flows::flow::{Flow, Side};
 
 use crate::some::{self, STARTED};
+
+const DOCS: &str = include_str!("../../../../docs/flows.md");
 
 /// Bodies as they are in memory.
 struct InMemory;
@@ -189,10 +191,28 @@ fn errors_say_where_and_what_was_meant() {
 }
 
 #[test]
-fn every_word_has_an_example_that_reads() {
-    for (word, example, _) in WORDS {
+fn every_word_has_an_example_that_reads_and_stands_in_the_manual() {
+    for (word, example, meaning) in WORDS {
         assert!(example.starts_with(word), "{example}");
         Filter::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        let row = format!("| `{example}` | {meaning} |");
+        assert!(DOCS.contains(&row), "docs/flows.md has no row {row}");
+    }
+    for flag in Flag::ALL {
+        assert!(
+            DOCS.contains(&format!("`{}`", flag.as_str())),
+            "docs/flows.md has no kind {}",
+            flag.as_str()
+        );
+    }
+}
+
+#[test]
+fn the_examples_of_the_manual_read() {
+    let examples =
+        DOCS.split("## Filters").nth(1).and_then(|rest| rest.split("```").nth(1)).expect("examples");
+    for line in examples.lines().skip(1) {
+        Filter::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
 }
 
