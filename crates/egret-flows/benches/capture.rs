@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use egret_core::flow_id::FlowIds;
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment as Was};
 use egret_flows::capture::{Begin, CaptureHandle, Plan};
 use egret_flows::filter::Filter;
@@ -40,7 +43,8 @@ fn a_record(id: egret_core::flow_id::FlowId, target: String) -> FlowRecord {
         status: 200,
         reason: None,
         detail: None,
-        rule: Some("allow registries".into()),
+        workload: None,
+        basis: Basis::of(RuleFacts::new("team", "allow registries", Action::Allow)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),
         reused: true,

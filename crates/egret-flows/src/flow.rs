@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use egret_core::flow_id::FlowId;
+use egret_core::policy::Explanation;
 use egret_core::record::FlowRecord;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,9 @@ pub struct IdentityFacts {
     /// The pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// The groups of the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// Host and port, as asked for.
@@ -153,7 +157,7 @@ pub struct DecisionStep {
     pub policy: String,
     /// The rule.
     pub rule: String,
-    /// What it said: `Allow`, `Deny`, `Pass`, `no match`, ….
+    /// What came of it: `match`, `no match`, ….
     pub outcome: String,
     /// Why, in words.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -176,6 +180,24 @@ pub struct Decision {
     /// The rules that were looked at, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<DecisionStep>,
+}
+
+impl From<&Explanation> for Decision {
+    fn from(explanation: &Explanation) -> Self {
+        let by = explanation.decided_by.and_then(|index| explanation.steps.get(index));
+        let steps = explanation.steps.iter().map(|step| DecisionStep {
+            policy: step.policy.to_string(),
+            rule: step.rule.as_deref().unwrap_or_default().to_owned(),
+            outcome: step.outcome.to_string(),
+            why: step.why.clone(),
+        });
+        Self {
+            policy: by.map(|step| step.policy.to_string()),
+            rule: by.and_then(|step| step.rule.as_deref()).map(str::to_owned),
+            audit: None,
+            steps: steps.collect(),
+        }
+    }
 }
 
 /// Why a flow did not go well.
@@ -356,6 +378,17 @@ impl Flow {
             (None, Some(tls)) if tls.certificate.is_some() => self.identity.proof = "certificate".into(),
             _ => {}
         }
+        if let Some(user) = &record.user
+            && self.identity.groups.is_empty()
+        {
+            self.identity.groups = user.groups.iter().map(ToString::to_string).collect();
+        }
+        if let Some(workload) = &record.workload {
+            let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+            self.identity.namespace = Some(workload.namespace.to_string());
+            self.identity.service_account = text(&workload.service_account);
+            self.identity.pod = text(&workload.pod);
+        }
         if self.client_tls.is_none() {
             self.client_tls = record.tls.as_deref().map(|tls| Arc::new(TlsFacts::of_client(tls)));
         }
@@ -377,8 +410,13 @@ impl Flow {
                 detail: record.detail.clone(),
             }
         });
-        if let Some(rule) = &record.rule {
-            self.decision.rule.get_or_insert_with(|| rule.to_string());
+        // A decision that came with its steps says the same, and more.
+        if let Some(by) = &record.basis.by {
+            self.decision.policy.get_or_insert_with(|| by.policy.to_string());
+            self.decision.rule.get_or_insert_with(|| by.rule.to_string());
+        }
+        if let Some(audit) = &record.basis.audit {
+            self.decision.audit.get_or_insert_with(|| format!("{}/{}", audit.policy, audit.rule));
         }
         self.route = record.parent.as_deref().map(str::to_owned);
         self.dialled = record.dialled;

@@ -178,10 +178,14 @@ words! {
         ServiceAccount = "service-account",
         /// The pod.
         Pod = "pod",
+        /// A group of the user.
+        Group = "group",
         /// The policy that decided.
         Policy = "policy",
         /// The rule that decided.
         Rule = "rule",
+        /// The policy and rule, in mode `Audit`, that would have refused it.
+        Audit = "audit",
         /// The reason code.
         Reason = "reason",
         /// Who has to act.

@@ -86,8 +86,10 @@ impl Context<'_> {
             Atom::Comment => flow.comment.as_deref().is_some_and(finds),
             Atom::Marker => flow.mark.as_deref().is_some_and(finds),
             Atom::Meta => {
-                use TextField::{Identity, Namespace, Pod, Policy, Reason, Rule, ServiceAccount, Tag};
-                [Identity, Namespace, Pod, Policy, Reason, Rule, ServiceAccount, Tag]
+                use TextField::{
+                    Audit, Group, Identity, Namespace, Pod, Policy, Reason, Rule, ServiceAccount, Tag,
+                };
+                [Audit, Group, Identity, Namespace, Pod, Policy, Reason, Rule, ServiceAccount, Tag]
                     .into_iter()
                     .any(|field| self.text(field, finds))
             }
@@ -179,6 +181,8 @@ impl Context<'_> {
             TextField::Namespace => optional(&flow.identity.namespace),
             TextField::ServiceAccount => optional(&flow.identity.service_account),
             TextField::Pod => optional(&flow.identity.pod),
+            TextField::Group => flow.identity.groups.iter().any(|group| is(group)),
+            TextField::Audit => optional(&flow.decision.audit),
             TextField::Policy => optional(&flow.decision.policy),
             TextField::Rule => optional(&flow.decision.rule),
             TextField::Reason => flow.failure.as_ref().is_some_and(|failure| is(&failure.reason)),

@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn ranges_have_units_and_ends() {
         use NumberField::{Age, Bytes, Status, Time};
-        let table: &[(NumberField, &str, Option<(u64, u64)>)] = &[
+        type Case = (NumberField, &'static str, Option<(u64, u64)>);
+        let table: &[Case] = &[
             (Status, "500", Some((500, 500))),
             (Status, "=500", Some((500, 500))),
             (Status, ">=500", Some((500, u64::MAX))),

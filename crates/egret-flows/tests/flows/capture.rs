@@ -109,6 +109,8 @@ fn a_flow_that_was_not_captured_is_listed_by_its_record_alone() {
         (&*flow.request.method, flow.request.host.as_str(), flow.request.port),
         ("GET", "ads.example.com", 80)
     );
+    let decision = (flow.decision.policy.as_deref(), flow.decision.rule.as_deref());
+    assert_eq!(decision, (Some("team"), Some("no-ads")));
     let failure = flow.failure.as_ref().expect("it failed");
     assert_eq!(failure.reason, Reason::DeniedByRule.facts().code);
     assert_eq!((failure.blame.as_ref(), flow.status, flow.bytes_down), ("policy", 403, 13_456));

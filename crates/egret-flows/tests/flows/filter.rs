@@ -83,6 +83,8 @@ fn every_test_finds_what_it_says() {
         ("namespace:*", [true, false, false]),
         ("service-account:builder", [true, false, false]),
         ("pod:web-*", [true, false, false]),
+        ("group:admins", [true, false, false]),
+        ("audit:*", [false, false, false]),
         ("policy:egress/web", [true, false, false]),
         ("rule:apis", [true, false, false]),
         ("reason:response-timeout", [true, false, false]),

@@ -33,8 +33,8 @@ fn test() -> impl Strategy<Value = Test> {
             |(field, text)| {
                 let net = matches!(field, TextField::Client | TextField::Address);
                 // After the colon, a tilde says that an expression follows.
-                let glob = !text.starts_with('~') && !(net && text.parse::<ipnet::IpNet>().is_ok());
-                glob.then(|| Test::Text(field, TextMatch::Glob(Glob::new(&text))))
+                let other = text.starts_with('~') || (net && text.parse::<ipnet::IpNet>().is_ok());
+                (!other).then(|| Test::Text(field, TextMatch::Glob(Glob::new(&text))))
             }
         ),
         (prop::sample::select(TextField::ALL), pattern(Atom::Url))

@@ -1,4 +1,7 @@
-use egret_flows::flow::{Flow, Headers, HeadersBuilder, Request};
+use egret_core::policy::model::{Action, Mode};
+use egret_core::policy::{Explanation, Step, StepOutcome};
+
+use egret_flows::flow::{Decision, Flow, Headers, HeadersBuilder, Request};
 
 use crate::some;
 
@@ -52,4 +55,23 @@ fn a_target_is_taken_apart_and_put_together() {
         );
         assert_eq!(request.url(), url);
     }
+}
+
+#[test]
+fn a_decision_is_told_step_by_step() {
+    let step = |rule: &str, outcome| Step {
+        policy: "web".into(),
+        mode: Mode::Enforce,
+        rule: Some(rule.into()),
+        action: Some(Action::Deny),
+        outcome,
+        why: format!("{rule}: because"),
+    };
+    let steps = vec![step("first", StepOutcome::NoMatch), step("second", StepOutcome::Match)];
+    let decision =
+        Decision::from(&Explanation { steps, allowed: false, decided_by: Some(1), look_inside: false });
+    assert_eq!((decision.policy.as_deref(), decision.rule.as_deref()), (Some("web"), Some("second")));
+    let shown: Vec<_> =
+        decision.steps.iter().map(|s| (s.rule.as_str(), s.outcome.as_str(), s.why.as_str())).collect();
+    assert_eq!(shown, [("first", "no match", "first: because"), ("second", "match", "second: because")]);
 }

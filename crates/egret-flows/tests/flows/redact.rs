@@ -12,6 +12,9 @@ fn with_paths(paths: &[&str]) -> Redactor {
     Redactor::new(&RedactionSettings { json_paths, ..RedactionSettings::none() }).expect("good paths")
 }
 
+/// What is to be kept of a body, as [`kept`] says it.
+type Kept = Result<Option<&'static str>, ()>;
+
 /// What is kept of a body: `Ok(None)` for all of it, an error for none.
 fn kept(redactor: &Redactor, kind: &str, body: &str, complete: bool) -> Result<Option<String>, ()> {
     let headers = Headers::from_pairs([("content-type", kind)]);
@@ -75,7 +78,7 @@ fn secrets_in_urls_are_taken_out_and_nothing_else() {
 
 #[test]
 fn json_is_changed_at_its_paths_and_nowhere_else() {
-    let table: &[(&[&str], &str, Result<Option<&str>, ()>)] = &[
+    let table: &[(&[&str], &str, Kept)] = &[
         (
             &["$..a"],
             r#"{ "a" : 1 , "b":[ {"a":"x"} ] }"#,
@@ -130,7 +133,7 @@ fn json_that_is_cut_off_tells_no_secret_wherever_it_is_cut() {
 
 #[test]
 fn a_body_is_looked_at_by_what_it_says_it_is() {
-    let table: &[(&str, &str, Result<Option<&str>, ()>)] = &[
+    let table: &[(&str, &str, Kept)] = &[
         (
             "application/x-www-form-urlencoded",
             "user=a&password=b+c",

@@ -96,7 +96,7 @@ fn what_a_rewrite_makes_can_stand_in_a_request_line() {
         json!([{ "name": "r", "actions": [{ "rewrite": { "path": "b=c", "replacement": "x y\r\nEvil: 1" } }] }]),
     );
     let mut flow = flow();
-    assert_eq!(rules.on_request(&mut flow, 0).retargeted, false);
+    assert!(!rules.on_request(&mut flow, 0).retargeted);
     assert_eq!(flow.request.path, "/v1/a?b=c");
 }
 

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 use egret_core::flow_id::{FlowId, FlowIds};
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::reason::Reason;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment as Was};
 
@@ -27,6 +30,7 @@ pub(crate) fn full() -> Flow {
         namespace: Some("payments".into()),
         service_account: Some("builder".into()),
         pod: Some("web-7d4b".into()),
+        groups: vec!["developers".into(), "admins".into()],
     };
     flow.destination = Some(Endpoint { host: "api.example.com".into(), port: 443 });
     flow.dialled = Some(([203, 0, 113, 5], 443).into());
@@ -146,7 +150,8 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         status: 403,
         reason: Some(Reason::DeniedByRule),
         detail: Some("rule no-ads".into()),
-        rule: Some("no-ads".into()),
+        workload: None,
+        basis: Basis::of(RuleFacts::new("team", "no-ads", Action::Deny)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),
         reused: true,

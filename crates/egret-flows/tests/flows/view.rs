@@ -106,7 +106,7 @@ fn what_is_cut_off_or_wrong_gives_what_it_has() {
     }
     assert_eq!(decode("zstd", &ZSTD[..12], &limits()).stopped, Some(Stop::Early));
     assert_eq!(decode("rot13", b"abc", &limits()).stopped, Some(Stop::Unknown("rot13".into())));
-    assert_eq!(decode("br", &BROTLI[..10], &limits()).stopped.is_some(), true);
+    assert!(decode("br", &BROTLI[..10], &limits()).stopped.is_some());
     let many = decode("gzip,gzip,gzip,gzip,gzip", b"abc", &limits());
     assert!(matches!(many.stopped, Some(Stop::Unknown(_))));
     assert_eq!(&many.bytes[..], b"abc");
