@@ -6,6 +6,7 @@
 mod body;
 mod headers;
 mod http;
+mod summary;
 mod tls;
 mod websocket;
 
@@ -22,6 +23,7 @@ pub use body::{Body, BodyNote, Content, Spilled};
 pub(crate) use headers::shown;
 pub use headers::{Headers, HeadersBuilder};
 pub use http::{Request, Response};
+pub use summary::Summary;
 pub use tls::{TlsFacts, TlsSide};
 pub use websocket::{Message, MessageKind};
 
@@ -477,7 +479,7 @@ impl Flow {
     #[must_use]
     pub fn is_http(&self) -> bool {
         self.treatment != Treatment::Tunnel
-            && !self.request.method.is_empty()
+            && !matches!(&*self.request.method, "" | "CONNECT")
             && self.downstream.starts_with("HTTP")
     }
 

@@ -168,12 +168,9 @@ impl FlowStore {
             let opened = Spill::open(&directory.join("bodies"), settings.body_bytes);
             let spilled = opened.map_err(failed(directory))?;
             if settings.persistent {
-                let (opened, problem) =
-                    Database::open(&directory.join("flows.db")).map_err(failed(directory))?;
-                let (flows, problem) = match opened.load(settings.flows, &spilled) {
-                    Ok(flows) => (flows, problem),
-                    Err(error) => (Vec::new(), Some(problem.unwrap_or_else(|| error.to_string()))),
-                };
+                let path = directory.join("flows.db");
+                let (opened, flows, problem) =
+                    Database::open(&path, settings.flows, &spilled).map_err(failed(directory))?;
                 flows.into_iter().for_each(|flow| ring.restore(flow));
                 database = Some(opened);
                 warning = problem;
@@ -263,7 +260,7 @@ impl FlowStore {
         match &body.content {
             Content::None => Ok(None),
             Content::Memory(bytes) => Ok(Some(bytes.clone())),
-            Content::File(file) => bodies::read(file).map(Some),
+            Content::File(file) => bodies::read(file),
         }
     }
 

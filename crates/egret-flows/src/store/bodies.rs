@@ -32,8 +32,13 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
-pub(super) fn read(file: &Spilled) -> io::Result<Bytes> {
-    fs::read(&file.path).map(Bytes::from)
+/// The bytes of a body; `None` if it was removed meanwhile.
+pub(super) fn read(file: &Spilled) -> io::Result<Option<Bytes>> {
+    match fs::read(&file.path) {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Spill {

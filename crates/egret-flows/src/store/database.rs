@@ -25,11 +25,16 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the file, or makes it. One that cannot be read is moved aside: then there is a new one, and a
-    /// sentence about it.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<String>)> {
-        match Self::try_open(path) {
-            Ok(database) => Ok((database, None)),
+    /// Opens the file, or makes it, and gives the newest flows in it, oldest first. A file that cannot be read
+    /// is moved aside: then there is a new one, and a sentence about it.
+    pub(super) fn open(
+        path: &Path,
+        count: usize,
+        spill: &Spill,
+    ) -> io::Result<(Self, Vec<Flow>, Option<String>)> {
+        let opened = Self::try_open(path).and_then(|database| Ok((database.load(count, spill)?, database)));
+        match opened {
+            Ok((flows, database)) => Ok((database, flows, None)),
             Err(problem) => {
                 let aside = move_aside(path)?;
                 let database = Self::try_open(path).map_err(|error| io::Error::other(error.to_string()))?;
@@ -38,7 +43,7 @@ impl Database {
                     path.display(),
                     aside.display()
                 );
-                Ok((database, Some(warning)))
+                Ok((database, Vec::new(), Some(warning)))
             }
         }
     }
@@ -75,7 +80,7 @@ impl Database {
     }
 
     /// The newest flows, oldest first. Rows that make no sense are skipped.
-    pub(super) fn load(&self, count: usize, spill: &Spill) -> Result<Vec<Flow>, Problem> {
+    fn load(&self, count: usize, spill: &Spill) -> Result<Vec<Flow>, Problem> {
         let mut statement = self.connection.prepare(
             "SELECT seq, flow, request, response, request_file, response_file
              FROM (SELECT * FROM flows ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
@@ -113,6 +118,13 @@ impl Database {
     pub(super) fn changed(&mut self, flow: Arc<Flow>) {
         if !flow.active {
             self.changes.insert(flow.seq, Some(flow));
+        }
+    }
+
+    /// Forgets what is noted: it cannot be written, and must not take all memory.
+    pub(super) fn give_up(&mut self, most: usize) {
+        if self.changes.len() > most {
+            self.changes = HashMap::default();
         }
     }
 

@@ -257,7 +257,7 @@ impl Bodies for Reading {
         let bytes = match &body.content {
             Content::None => return None,
             Content::Memory(bytes) => bytes.clone(),
-            Content::File(file) => bodies::read(file).ok()?,
+            Content::File(file) => bodies::read(file).ok()??,
         };
         let encoded = !body.decoded && flow.headers(side)?.first(b"content-encoding").is_some();
         if !encoded {

@@ -146,6 +146,7 @@ impl Worker {
         if let Some(database) = &mut *self.inner.database()
             && let Err(error) = database.write()
         {
+            database.give_up(2 * self.inner.settings.flows);
             let before = self.inner.counters.storage_errors.fetch_add(1, Relaxed);
             // Once: a full disk would fill the log as well.
             if before == 0 {

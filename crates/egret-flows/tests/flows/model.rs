@@ -1,7 +1,7 @@
 use egret_core::policy::model::{Action, Mode};
 use egret_core::policy::{Explanation, Step, StepOutcome};
 
-use egret_flows::flow::{Decision, Flow, Headers, HeadersBuilder, Request};
+use egret_flows::flow::{Decision, Flow, Headers, HeadersBuilder, Request, Summary};
 
 use crate::some;
 
@@ -74,4 +74,45 @@ fn a_decision_is_told_step_by_step() {
     let shown: Vec<_> =
         decision.steps.iter().map(|s| (s.rule.as_str(), s.outcome.as_str(), s.why.as_str())).collect();
     assert_eq!(shown, [("first", "no match", "first: because"), ("second", "match", "second: because")]);
+}
+
+#[test]
+fn a_row_of_a_list_names_things_as_the_flow_does() {
+    let flow = some::full();
+    let row = serde_json::to_value(Summary::from(&flow)).expect("JSON");
+    let whole = serde_json::to_value(&flow).expect("JSON");
+    let same = [
+        "seq",
+        "revision",
+        "id",
+        "active",
+        "started",
+        "client",
+        "downstream",
+        "upstream",
+        "status",
+        "treatment",
+        "capture",
+        "bytesUp",
+        "bytesDown",
+        "truncated",
+        "tags",
+        "mark",
+        "comment",
+    ];
+    for name in same {
+        assert_eq!(row[name], whole[name], "{name}");
+    }
+    let inner = [
+        ("method", "request"),
+        ("host", "request"),
+        ("path", "request"),
+        ("total", "timings"),
+        ("rule", "decision"),
+    ];
+    for (name, part) in inner {
+        assert_eq!(row[name], whole[part][name], "{name}");
+    }
+    assert_eq!((&row["identity"], &row["contentType"]), (&"alice".into(), &"text/html".into()));
+    assert!(row.to_string().len() < 1000);
 }
