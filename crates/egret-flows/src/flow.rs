@@ -4,8 +4,10 @@
 //! no more. Times are microseconds, of the clock since 1970 and of durations alike.
 
 mod body;
+mod facts;
 mod headers;
 mod http;
+mod id;
 mod summary;
 mod tls;
 mod websocket;
@@ -15,11 +17,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use egret_core::flow_id::FlowId;
-use egret_core::policy::Explanation;
 use egret_core::record::FlowRecord;
 use serde::{Deserialize, Serialize};
 
 pub use body::{Body, BodyNote, Content, Spilled};
+pub use facts::{Decision, DecisionStep, Endpoint, Failure, IdentityFacts, Timings};
 pub(crate) use headers::shown;
 pub use headers::{Headers, HeadersBuilder};
 pub use http::{Request, Response};
@@ -106,133 +108,6 @@ impl Level {
             .into_iter()
             .find(|level| level.as_str().eq_ignore_ascii_case(word))
     }
-}
-
-/// Who speaks, as a flow shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct IdentityFacts {
-    /// The name that stands for the client: a user's, or a certificate's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// How it was proven: `address`, `certificate`, `htpasswd`, `ldap`, `jwt`, …
-    pub proof: Word,
-    /// The namespace of the workload.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// The service account of the workload.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_account: Option<String>,
-    /// The pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod: Option<String>,
-    /// The groups of the user.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
-}
-
-/// Host and port, as asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    /// The host, an IPv6 address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// One rule that was looked at, and what it said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DecisionStep {
-    /// The policy.
-    pub policy: String,
-    /// The rule.
-    pub rule: String,
-    /// What came of it: `match`, `no match`, ….
-    pub outcome: String,
-    /// Why, in words.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub why: String,
-}
-
-/// Why a flow was allowed, refused, tunnelled or looked into.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Decision {
-    /// The policy that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<String>,
-    /// The rule that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// The policy and rule, in mode `Audit`, that would have refused it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audit: Option<String>,
-    /// The rules that were looked at, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<DecisionStep>,
-}
-
-impl From<&Explanation> for Decision {
-    fn from(explanation: &Explanation) -> Self {
-        let by = explanation.decided_by.and_then(|index| explanation.steps.get(index));
-        let steps = explanation.steps.iter().map(|step| DecisionStep {
-            policy: step.policy.to_string(),
-            rule: step.rule.as_deref().unwrap_or_default().to_owned(),
-            outcome: step.outcome.to_string(),
-            why: step.why.clone(),
-        });
-        Self {
-            policy: by.map(|step| step.policy.to_string()),
-            rule: by.and_then(|step| step.rule.as_deref()).map(str::to_owned),
-            audit: None,
-            steps: steps.collect(),
-        }
-    }
-}
-
-/// Why a flow did not go well.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Failure {
-    /// The reason code ([`egret_core::reason`]).
-    pub reason: Word,
-    /// Who has to act: `client`, `upstream`, `policy`, `egret`.
-    pub blame: Word,
-    /// Particulars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-/// How long each phase took, in microseconds. `None`: it did not happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Timings {
-    /// Resolving the name.
-    pub dns: Option<u64>,
-    /// Connecting to the upstream.
-    pub connect: Option<u64>,
-    /// The TLS handshake with the origin.
-    pub origin_tls: Option<u64>,
-    /// The TLS handshake with the client.
-    pub client_tls: Option<u64>,
-    /// From the request's arrival to the end of its sending.
-    pub sent: Option<u64>,
-    /// From the request's arrival to the first byte of the response.
-    pub first_byte: Option<u64>,
-    /// From the request's arrival to the end.
-    pub total: Option<u64>,
 }
 
 /// One request, or one tunnel.
@@ -504,41 +379,5 @@ impl Flow {
             + text(&self.comment)
             + text(&self.mark)
             + text(&self.identity.name)
-    }
-}
-
-/// Flow ids as text.
-mod id {
-    use egret_core::flow_id::FlowId;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(id: &FlowId, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(id.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<FlowId, D::Error> {
-        let text = String::deserialize(from)?;
-        FlowId::parse(&text).ok_or_else(|| D::Error::custom("this is not the id of a flow"))
-    }
-
-    pub(super) mod option {
-        use super::{Deserialize, Deserializer, Error, FlowId, Serializer};
-
-        pub(in super::super) fn serialize<S: Serializer>(
-            id: &Option<FlowId>,
-            to: S,
-        ) -> Result<S::Ok, S::Error> {
-            match id {
-                Some(id) => to.serialize_str(id.as_str()),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            from: D,
-        ) -> Result<Option<FlowId>, D::Error> {
-            let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-            FlowId::parse(&text).map(Some).ok_or_else(|| D::Error::custom("this is not the id of a flow"))
-        }
     }
 }
