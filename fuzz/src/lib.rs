@@ -348,3 +348,132 @@ impl Headers for Field<'_> {
 pub fn origin(data: &[u8]) {
     egret_tls::upstream::fuzz_check(data);
 }
+
+/// A filter: what reads is printed as what reads as the same and finds the same, in bounded time; what does
+/// not read says where.
+pub fn filter(data: &[u8]) {
+    use egret_flows::filter::Filter;
+    use egret_flows::flow::Flow;
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let filter = match Filter::parse(text) {
+        Ok(filter) => filter,
+        Err(error) => {
+            assert!((1..=text.chars().count() + 1).contains(&error.column), "{error}");
+            return;
+        }
+    };
+    let printed = filter.to_string();
+    match Filter::parse(&printed) {
+        Ok(again) => {
+            assert_eq!(again, filter, "{printed}");
+            let Some(id) = egret_core::flow_id::FlowId::parse("00000000") else { return };
+            let mut flow = Flow::begun(id, 1, ([127, 0, 0, 1], 1).into());
+            flow.request.apply_target("https://example.com/a?b=c");
+            assert_eq!(again.matches(&flow, 2, &()), filter.matches(&flow, 2, &()), "{printed}");
+        }
+        // Printed, it has quotes and parentheses that it did without.
+        Err(error) => assert!(error.what.contains("longer than"), "{printed}: {error}"),
+    }
+}
+
+/// The frames of a WebSocket: the same messages however they are cut, and within the limit.
+pub fn websocket(data: &[u8]) {
+    use egret_flows::websocket::{Deflate, Reader};
+    const LIMIT: usize = 100;
+    for deflate in [None, Some(Deflate::default()), Some(Deflate { no_context_takeover: true })] {
+        let read = |pieces: &[&[u8]]| {
+            let mut reader = Reader::new(LIMIT, deflate);
+            let mut messages = Vec::new();
+            let mut result = Ok(());
+            for piece in pieces {
+                result = reader.feed(piece, |message| messages.push(message));
+            }
+            (messages, result)
+        };
+        let whole = read(&[data]);
+        for message in &whole.0 {
+            assert!(message.payload.len() <= LIMIT);
+            assert!(message.truncated || message.length == message.payload.len() as u64);
+        }
+        for cut in cuts(data) {
+            let (left, right) = data.split_at(cut);
+            let parts = read(&[left, right]);
+            assert_eq!(parts.1, whole.1, "a cut at {cut} changes the end");
+            // Compressed data that is broken breaks at one byte or at another, by how it is cut.
+            let shown = |messages: &[egret_flows::websocket::Received]| {
+                messages
+                    .iter()
+                    .map(|message| (message.kind, deflate.is_none().then(|| message.clone())))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(shown(&parts.0), shown(&whole.0), "a cut at {cut} changes the messages");
+        }
+    }
+}
+
+/// Bodies made readable, and redacted: within bounds, never a panic, and no secret that a rule names is left.
+pub fn flow_bodies(data: &[u8]) {
+    use egret_flows::flow::Headers;
+    use egret_flows::redact::{Redaction, RedactionSettings, Redactor};
+    use egret_flows::view::decode::{self, DecodeLimits};
+    use egret_flows::view::{grpc, multipart, protobuf, text};
+    let limits = DecodeLimits { bytes: 10_000, ..DecodeLimits::default() };
+    for encoding in ["gzip", "deflate", "br", "zstd", "gzip, zstd"] {
+        let decoded = decode::decode(encoding, data, &limits);
+        assert!(decoded.bytes.len() <= limits.bytes);
+    }
+    let (frames, used) = grpc::frames(data);
+    assert!(used <= data.len() && frames.iter().all(|frame| frame.message.end <= data.len()));
+    let _ = protobuf::fields(data, &protobuf::ProtobufLimits::default());
+    let _ = text::text("", data);
+    let form = "multipart/form-data; boundary=b";
+    for part in multipart::parts(form, data).unwrap_or_default() {
+        assert!(part.content.end <= data.len());
+    }
+    let Ok(redactor) = Redactor::new(&RedactionSettings::default()) else { return };
+    for kind in ["application/json", "", "application/x-www-form-urlencoded", form] {
+        for complete in [true, false] {
+            let headers = Headers::from_pairs([("Content-Type", kind)]);
+            let outcome = redactor.body(&headers, data, complete);
+            let kept = match &outcome {
+                Redaction::Same => data,
+                Redaction::Replaced { bytes, .. } => bytes,
+                Redaction::Unreadable => continue,
+            };
+            if kind == "application/json" && complete {
+                check_no_password(kept);
+            }
+            // What was redacted once has nothing left to redact but what already was.
+            if let Redaction::Replaced { bytes, truncated, .. } = &outcome
+                && kind == "application/json"
+                && !truncated
+            {
+                let again = redactor.body(&headers, bytes, true);
+                assert!(
+                    matches!(&again, Redaction::Replaced { bytes: again, .. } if again == bytes),
+                    "{again:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Looks for passwords with another reader of JSON.
+fn check_no_password(json: &[u8]) {
+    fn look(value: &serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, value) in fields {
+                    let hidden = value == egret_flows::redact::REDACTED;
+                    assert!(hidden || !name.eq_ignore_ascii_case("password"), "{name}: {value}");
+                    look(value);
+                }
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(look),
+            _ => {}
+        }
+    }
+    if let Ok(value) = serde_json::from_slice(json) {
+        look(&value);
+    }
+}

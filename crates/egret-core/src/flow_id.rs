@@ -19,6 +19,13 @@ impl FlowId {
         std::str::from_utf8(&self.0).unwrap_or("????????")
     }
 
+    /// The id that this text is; `None` if it is not the text of one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id: [u8; 8] = text.as_bytes().try_into().ok()?;
+        id.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(id))
+    }
+
     fn from_number(number: u64) -> Self {
         let mut text = [0; 8];
         for (i, slot) in text.iter_mut().enumerate() {
@@ -68,6 +75,15 @@ impl FlowIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_read_from_its_text() {
+        let id = FlowIds::new(7, 0, 1).next_id();
+        assert_eq!(FlowId::parse(id.as_str()), Some(id));
+        for text in ["", "0123456", "012345678", "0123456u", "0123456é"] {
+            assert_eq!(FlowId::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn ids_of_two_workers_do_not_meet() {

@@ -75,6 +75,15 @@ const TOKENS: &[&[u8]] = &[
     b"]",
     b"'",
     b" == ",
+    b"~d ",
+    b" & ",
+    b" | !(",
+    b"status:>=",
+    b"password\":\"",
+    b"\x1f\x8b\x08\x00",
+    b"\x28\xb5\x2f\xfd",
+    b"\x81\x85",
+    b"\xc1\x7f",
 ];
 
 fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
@@ -120,7 +129,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 11] = [
+    let targets: [Target; 14] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -132,6 +141,9 @@ fn main() {
         ("hello", egret_fuzz::hello),
         ("when", egret_fuzz::when),
         ("origin", egret_fuzz::origin),
+        ("filter", egret_fuzz::filter),
+        ("websocket", egret_fuzz::websocket),
+        ("flow_bodies", egret_fuzz::flow_bodies),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
