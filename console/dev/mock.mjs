@@ -24,6 +24,8 @@ const EPOCH = "k3f9";
 /** Starts it; the answer says where it is and how to end it. */
 export async function start({ port = 0, flows: wanted = 100_000, rate = 25, token = "mock-token", empty = false } = {}) {
   const began = Date.now();
+  // Traffic comes in waves.
+  const when = (share) => share + 0.012 * Math.sin(share * 41) * share + 0.004 * Math.sin(share * 173) * share;
   const flows = [];
   const byId = new Map();
   let seq = 0;
@@ -32,7 +34,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
     byId.set(flow.id, flow);
     return flow;
   };
-  if (!empty) for (let i = 0; i < wanted; i++) add(makeFlow(++seq, began - (wanted - i) * (3_600_000 / wanted)));
+  if (!empty) for (let i = 0; i < wanted; i++) add(makeFlow(++seq, began - when(1 - i / wanted) * 3_600_000));
   let revision = seq;
   const now = () => `${EPOCH}-${revision}`;
   const sessions = new Map();
@@ -93,7 +95,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
     }, 200));
     timers.push(setInterval(() => {
       const recent = flows.slice(-rate).filter((flow) => Date.parse(flow.started) > Date.now() - 1000);
-      const ms = recent.map((flow) => flow.totalMs ?? 0).sort((a, b) => a - b);
+      const ms = recent.filter((flow) => flow.kind === "http").map((flow) => flow.totalMs ?? 0).sort((a, b) => a - b);
       emit("stats", { t: Date.now(), flows: recent.length, errors: recent.filter((f) => f.reason && f.blame !== "policy").length, refusals: recent.filter((f) => f.blame === "policy").length, bytesUp: sum(recent, "bytesUp"), bytesDown: sum(recent, "bytesDown"), p50: ms[Math.floor(ms.length / 2)] ?? 0, p90: ms[Math.floor(ms.length * 0.9)] ?? 0, p99: ms[ms.length - 1] ?? 0, open: open.size + 40 });
     }, 1000));
   }

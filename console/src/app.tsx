@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 
 import { plainKey } from "./lib/keys";
-import { held, heldCount } from "./state/held";
+import { held, heldCount, loadHeld } from "./state/held";
 import { listen, liveState, silence, tune } from "./state/live";
 import { filter } from "./state/flows";
 import { dismiss, go, helpOpen, loadServer, loggedOut, logout, nextTheme, server, session, theme, toasts, view, VIEWS, type View } from "./state/ui";
@@ -41,6 +41,8 @@ function Console(): JSX.Element {
   useEffect(() => {
     const stop = listen({
       held: (event) => (held.value = event.held),
+      hello: (event) => !event.resumed && void loadHeld(),
+      lost: () => void loadHeld(),
       rules: (event) => event.what === "server" && void loadServer(),
     });
     const timer = setInterval(() => void loadServer(), 30_000);

@@ -52,7 +52,7 @@ export function chains(flow) {
 /** The bytes of a body: decoded, as sent, and what is known of it. */
 export function body(flow, side) {
   if (flow.capture !== "Bodies") return undefined;
-  const json = (value) => ({ kind: "json", contentType: "application/json; charset=utf-8", data: Buffer.from(JSON.stringify(value)) });
+  const json = (value) => ({ kind: "json", contentType: "application/json; charset=utf-8", data: Buffer.from(JSON.stringify(value).replace(/"number":(\d+)/g, '"number":900719925474099$1')) });
   let made;
   if (evil(flow)) {
     made = side === "request" ? json({ [EVIL]: EVIL, list: [EVIL] }) : { kind: "html", contentType: `text/html${EVIL}`, data: Buffer.from(`<!doctype html><html><body onload="window.__pwned=3">${EVIL}<svg onload="window.__pwned=4"></svg></body></html>\n`) };
@@ -72,7 +72,7 @@ export function body(flow, side) {
   else if (flow.status === 204 || flow.status === 304) return { kind: "empty", size: 0, captured: 0 };
   else made = json({
     object: "list", has_more: true, url: flow.path,
-    data: Array.from({ length: 12 }, (_, i) => ({ id: `ord_${8700 + i}`, number: 9007199254740993 + i, total: { amount: 4200 + i * 10, currency: "EUR" }, paid: i % 3 !== 0, note: i === 2 ? "Deliver after 18:00 — ring twice 🛎" : null, lines: [{ sku: "SHOE-42-BLUE", quantity: 1 + (i % 2) }], created: "2026-11-21T12:36:29Z" })),
+    data: Array.from({ length: 12 }, (_, i) => ({ id: `ord_${8700 + i}`, number: 10 + i, total: { amount: 4200 + i * 10, currency: "EUR" }, paid: i % 3 !== 0, note: i === 2 ? "Deliver after 18:00 — ring twice 🛎" : null, lines: [{ sku: "SHOE-42-BLUE", quantity: 1 + (i % 2) }], created: "2026-11-21T12:36:29Z" })),
   });
   const packed = made.plain || made.data.length < 60 || evil(flow) ? undefined : gzipSync(made.data);
   return clean({
@@ -103,7 +103,7 @@ export function trace(flow) {
     flow.policy && !refused && { stage: "cluster", policy: flow.policy, name: flow.rule ?? "rule", action: "Allow", mode: "Enforce", outcome: "decided", why: `${to} is allowed for ${flow.identity}.`, conditions: [{ what: "from", wanted: "namespaces payments, shop, ci", got: flow.identity, holds: true }, { what: "hosts", wanted: `*.${flow.host.split(".").slice(-2).join(".")}, ${flow.host}`, got: flow.host, holds: true }, { what: "ports", wanted: "80, 443, 8080", got: String(flow.port), holds: true }, ...(flow.path ? [{ what: "methods", wanted: "GET, POST, DELETE", got: flow.method, holds: true }] : [])] },
     flow.reason === "denied-by-default" && { stage: "default", name: "default", action: "Deny", outcome: "decided", why: "No rule allows this destination, and the default is Deny." },
     { stage: "guard", name: "destination guard", outcome: flow.reason === "denied-by-guard" ? "decided" : refused ? "not-reached" : "passed", action: flow.reason === "denied-by-guard" ? "Deny" : undefined, why: flow.reason === "denied-by-guard" ? "169.254.169.254 is a metadata address." : refused ? "The flow was denied before." : "The address is public." },
-    { stage: "tls", name: "treatment", outcome: refused ? "not-reached" : "decided", action: refused ? undefined : "Allow", why: why[flow.treatment] },
+    { stage: "tls", name: "treatment", outcome: refused ? "not-reached" : "decided", why: why[flow.treatment] },
   ].filter(Boolean).map(clean);
   return clean({ decision: refused ? "deny" : "allow", treatment: flow.treatment, treatmentWhy: why[flow.treatment], reason: refused ? flow.reason : undefined, policy: flow.policy, rule: flow.rule, capture: flow.capture, message: refused ? "Data may leave only to known partners." : undefined, contact: refused ? "#platform-egress" : undefined, auditDenied: flow.auditDenied, identity: flow.identity, destination: to, steps, complete: false });
 }

@@ -49,7 +49,7 @@ export function OverviewView(): JSX.Element {
     <div class="page overview">
       <header class="page-head">
         <h1>Overview</h1>
-        <p>{server.value && <>Egret {server.value.version}{server.value.instance && <span class="faint"> · {server.value.instance}</span>} · up since <Ago time={server.value.started} /></>}</p>
+        <p>{server.value && <>Egret {server.value.version}{server.value.instance && <span class="faint"> · {server.value.instance}</span>} · started <Ago time={server.value.started} /></>}</p>
         <span class="spring" />
         <div class="segments" role="group" aria-label="Span of time">
           {WINDOWS.map((name) => <button key={name} type="button" aria-pressed={name === span} onClick={() => { setSpan(name); remember("window", name); }}>{name}</button>)}

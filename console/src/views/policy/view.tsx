@@ -86,12 +86,14 @@ function PolicyCard({ policy, most }: { policy: Policy; most: number }): JSX.Ele
         {policy.namespace && <span class="chip">namespace <Hostile text={policy.namespace} /></span>}
         {policy.priority !== undefined && <span class="faint">priority {policy.priority}</span>}
         {policy.mode === "Audit" && <span class="chip audit">Audit</span>}
+        {!policy.from?.length && <span class="faint">for everybody</span>}
         <span class="spring" />
         {policy.contact && <span class="faint">Ask <Hostile text={policy.contact} /></span>}
         <span class="num">{whole(policy.hits)} flows</span>
       </header>
-      <p class="from"><span class="faint">From</span> {policy.from && policy.from.length > 0 ? policy.from.map((who, i) => <code key={i}><Hostile text={who} /></code>) : "everybody"}</p>
+      {policy.from && policy.from.length > 0 && <p class="from"><span class="faint">From</span> {policy.from.map((who, i) => <code key={i}><Hostile text={who} /></code>)}</p>}
       <table class="table rules">
+        <colgroup><col class="w-rule" /><col class="w-action" /><col /><col class="w-if" /><col class="w-tls" /><col class="w-hits" /><col class="w-bar" /><col class="w-rate" /><col class="w-last" /></colgroup>
         <thead><tr><th>Rule</th><th>Action</th><th>To</th><th>If</th><th>TLS</th><th class="right">Hits</th><th /><th class="right">A minute</th><th>Last</th></tr></thead>
         <tbody>{policy.rules.map((rule) => <RuleRow key={rule.name} rule={rule} most={most} policy={policy} />)}</tbody>
       </table>

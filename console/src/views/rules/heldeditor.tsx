@@ -3,10 +3,11 @@ import { useEffect, useState } from "preact/hooks";
 
 import { change, getJson } from "../../api/client";
 import type { BodyText, Flow, Held, RequestEdit, ResponseEdit } from "../../api/types";
+import { headersToText, textToHeaders } from "../../lib/headers";
 import { complain, now, readOnly, say } from "../../state/ui";
 import { Button, Hostile } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
-import { EditorFields, headersToText, textToHeaders, type Draft } from "../traffic/editor";
+import { EditorFields, type Draft } from "../traffic/editor";
 
 /** A flow that waits at a breakpoint: change it, let it go on, or drop it. */
 export function HeldEditor({ held, flow }: { held: Held; flow: Flow | undefined }): JSX.Element {

@@ -13,6 +13,10 @@ export interface Column {
   label: string;
   /** As in `grid-template-columns`. */
   width: string;
+  /** Pixels below which it is of no use. */
+  min: number;
+  /** Where there is no room, columns with higher numbers give way first. */
+  gives: number;
   /** The name to sort by, without its sign. */
   sort?: string;
   right?: boolean;
@@ -49,12 +53,14 @@ function text(value: string | undefined): JSX.Element {
 }
 
 export const COLUMNS: readonly Column[] = [
-  { id: "time", label: "Time", width: "92px", sort: "started", cell: (flow) => <span class="faint num">{clock(flow.started)}</span> },
-  { id: "method", label: "Method", width: "66px", sort: "method", cell: (flow) => <span class={`method ${/^[A-Z]{1,12}$/.test(flow.method) ? flow.method.toLowerCase() : "other"}`}>{visible(flow.method) || "–"}</span> },
+  { id: "time", label: "Time", width: "100px", min: 100, gives: 3, sort: "started", cell: (flow) => <span class="faint num">{clock(flow.started)}</span> },
+  { id: "method", label: "Method", width: "70px", min: 70, gives: 1, sort: "method", cell: (flow) => <span class={`method ${/^[A-Z]{1,12}$/.test(flow.method) ? flow.method.toLowerCase() : "other"}`}>{visible(flow.method) || "–"}</span> },
   {
     id: "status",
     label: "Status",
-    width: "minmax(64px, 150px)",
+    width: "minmax(62px, .6fr)",
+    min: 100,
+    gives: 0,
     sort: "status",
     cell: (flow) => (
       <>
@@ -65,12 +71,14 @@ export const COLUMNS: readonly Column[] = [
       </>
     ),
   },
-  { id: "treatment", label: "", width: "26px", cell: (flow) => <span class={`treat ${flow.treatment}`} title={TREATMENT_WORDS[flow.treatment]}><Icon name={flow.treatment} size={14} title={flow.treatment} /></span> },
-  { id: "host", label: "Host", width: "minmax(110px, 1.1fr)", sort: "host", cell: (flow) => <span class="host">{text(flow.host)}{flow.port !== undefined && flow.port !== 443 && flow.port !== 80 ? <span class="faint">:{flow.port}</span> : null}</span> },
+  { id: "treatment", label: "", width: "26px", min: 26, gives: 0, cell: (flow) => <span class={`treat ${flow.treatment}`} title={TREATMENT_WORDS[flow.treatment]}><Icon name={flow.treatment} size={14} title={flow.treatment} /></span> },
+  { id: "host", label: "Host", width: "minmax(110px, 1.1fr)", min: 140, gives: 0, sort: "host", cell: (flow) => <span class="host">{text(flow.host)}{flow.port !== undefined && flow.port !== 443 && flow.port !== 80 ? <span class="faint">:{flow.port}</span> : null}</span> },
   {
     id: "path",
     label: "Path",
     width: "minmax(120px, 2fr)",
+    min: 140,
+    gives: 0,
     cell: (flow) => (
       <>
         {flow.kind !== "http" && flow.kind !== "tunnel" && <span class="kind">{flow.kind}</span>}
@@ -81,14 +89,14 @@ export const COLUMNS: readonly Column[] = [
       </>
     ),
   },
-  { id: "identity", label: "Identity", width: "minmax(90px, .8fr)", sort: "identity", cell: (flow) => <span class={flow.proof === "address" ? "faint" : undefined}>{text(flow.identity)}</span> },
-  { id: "client", label: "Client", width: "140px", cell: (flow) => <span class="faint num">{text(flow.client)}</span> },
-  { id: "rule", label: "Rule", width: "minmax(80px, .6fr)", cell: (flow) => text(flow.rule) },
-  { id: "type", label: "Type", width: "minmax(56px, 96px)", cell: (flow) => <span class="faint">{text(shortType(flow.contentType))}</span> },
-  { id: "protocol", label: "Protocol", width: "76px", cell: (flow) => <span class="faint">{flow.downstream}</span> },
-  { id: "up", label: "Up", width: "70px", right: true, cell: (flow) => <span class="num faint">{bytes(flow.bytesUp)}</span> },
-  { id: "size", label: "Size", width: "70px", sort: "bytes", right: true, cell: (flow) => <span class="num">{bytes(flow.bytesUp + flow.bytesDown)}</span> },
-  { id: "duration", label: "Duration", width: "84px", sort: "totalMs", right: true, cell: (flow) => <span class={`num ${slow(flow.totalMs)}`}>{flow.state === "open" ? <i class="spin" role="img" aria-label="open" /> : duration(flow.totalMs)}</span> },
+  { id: "identity", label: "Identity", width: "minmax(90px, .9fr)", min: 110, gives: 4, sort: "identity", cell: (flow) => <span class={flow.proof === "address" ? "faint" : undefined}>{text(flow.identity)}</span> },
+  { id: "client", label: "Client", width: "150px", min: 150, gives: 8, cell: (flow) => <span class="faint num">{text(flow.client)}</span> },
+  { id: "rule", label: "Rule", width: "minmax(80px, .6fr)", min: 90, gives: 7, cell: (flow) => text(flow.rule) },
+  { id: "type", label: "Type", width: "minmax(56px, 92px)", min: 70, gives: 6, cell: (flow) => <span class="faint">{text(shortType(flow.contentType))}</span> },
+  { id: "protocol", label: "Protocol", width: "80px", min: 80, gives: 9, cell: (flow) => <span class="faint">{flow.downstream}</span> },
+  { id: "up", label: "Up", width: "74px", min: 74, gives: 10, right: true, cell: (flow) => <span class="num faint">{bytes(flow.bytesUp)}</span> },
+  { id: "size", label: "Size", width: "74px", min: 74, gives: 5, sort: "bytes", right: true, cell: (flow) => <span class="num">{bytes(flow.bytesUp + flow.bytesDown)}</span> },
+  { id: "duration", label: "Duration", width: "86px", min: 86, gives: 2, sort: "totalMs", right: true, cell: (flow) => <span class={`num ${slow(flow.totalMs)}`}>{flow.state === "open" ? <i class="spin" role="img" aria-label="open" /> : duration(flow.totalMs)}</span> },
 ];
 
 const DEFAULT = ["time", "method", "status", "treatment", "host", "path", "identity", "type", "size", "duration"];
@@ -96,6 +104,18 @@ const DEFAULT = ["time", "method", "status", "treatment", "host", "path", "ident
 export const shown = signal<ReadonlySet<string>>(
   new Set((recall("columns")?.split(",") ?? DEFAULT).filter((id) => COLUMNS.some((column) => column.id === id))),
 );
+
+/** The chosen columns for which there is room, in their order. */
+export function fitting(width: number): Column[] {
+  const columns = COLUMNS.filter((column) => shown.value.has(column.id));
+  let needed = columns.reduce((sum, column) => sum + column.min, 40);
+  for (const column of [...columns].sort((a, b) => b.gives - a.gives)) {
+    if (needed <= width || column.gives === 0) break;
+    columns.splice(columns.indexOf(column), 1);
+    needed -= column.min;
+  }
+  return columns;
+}
 
 export function toggleColumn(id: string): void {
   const next = new Set(shown.value);

@@ -6,10 +6,10 @@ import { getJson } from "../../api/client";
 import type { BodyText, Flow, Side } from "../../api/types";
 import { diffLines, hunks, type Line } from "../../lib/diff";
 import { bytes, duration } from "../../lib/format";
+import { headerText } from "../../lib/headers";
 import { parseJson, prettyJson } from "../../lib/jsontree";
 import { visible } from "../../lib/text";
 import { Hostile, Modal, Tabs, Trouble, useLoad } from "../../ui/basics";
-import { headerText } from "./part";
 
 interface Both {
   flow: Flow;

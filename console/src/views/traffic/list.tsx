@@ -4,12 +4,13 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { FlowSummary } from "../../api/types";
 import { scrollToRow, windowOf } from "../../lib/virtual";
-import { atTop, indexOf, need, paused, rowAt, rowCount, selection, showNew, sort, version, waitingCount } from "../../state/flows";
-import { count } from "../../lib/format";
+import { atTop, indexOf, need, paused, rowAt, rowCount, selection, showNew, sort, version } from "../../state/flows";
 import { Icon } from "../../ui/icons";
-import { COLUMNS, shown, tone, type Column } from "./columns";
+import { fitting, tone, type Column } from "./columns";
 
 export const ROW = 25;
+/** The head stays in sight above the rows, within the same box, so that both have the same width. */
+const HEAD = 28;
 
 export interface ListHandle {
   move: (step: number) => void;
@@ -22,14 +23,18 @@ export function FlowList(props: { current: string | undefined; onCurrent: (flow:
   const box = useRef<HTMLDivElement>(null);
   const [scroll, setScroll] = useState(0);
   const [height, setHeight] = useState(600);
-  const columns = COLUMNS.filter((column) => shown.value.has(column.id));
+  const [width, setWidth] = useState(1200);
+  const columns = fitting(width);
   const template = `22px ${columns.map((column) => column.width).join(" ")}`;
   const total = rowCount();
   const slice = windowOf(total, ROW, height, scroll);
 
   useLayoutEffect(() => {
     const element = box.current!;
-    const measure = () => setHeight(element.clientHeight);
+    const measure = () => {
+      setHeight(Math.max(ROW, element.clientHeight - HEAD));
+      setWidth(element.clientWidth);
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);
@@ -77,18 +82,15 @@ export function FlowList(props: { current: string | undefined; onCurrent: (flow:
   }
 
   return (
-    <div class="list" role="table" aria-label="Flows" aria-rowcount={total + 1}>
-      <div class="row head" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
-        <span role="columnheader" aria-label="Mark" />
-        {columns.map((column) => <HeadCell key={column.id} column={column} onSort={props.onSort} />)}
-      </div>
+    <div class="list">
       <div
         class="rows"
         id="flows"
         ref={box}
         tabIndex={0}
-        role="rowgroup"
+        role="table"
         aria-label="Flows; j and k move, Enter opens"
+        aria-rowcount={total + 1}
         aria-activedescendant={props.current && at() >= slice.first && at() < slice.last ? `flow-${props.current}` : undefined}
         onScroll={(event) => {
           const top = event.currentTarget.scrollTop;
@@ -97,22 +99,14 @@ export function FlowList(props: { current: string | undefined; onCurrent: (flow:
           if (atTop.value && !paused.value) showNew();
         }}
       >
-        <div class="spacer" style={{ height: `${slice.height}px` }}>
+        <div class="row head" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
+          <span role="columnheader" aria-label="Mark" />
+          {columns.map((column) => <HeadCell key={column.id} column={column} onSort={props.onSort} />)}
+        </div>
+        <div class="spacer" role="rowgroup" style={{ height: `${slice.height}px` }}>
           <div class="slice" style={{ transform: `translateY(${slice.top}px)` }}>{rows}</div>
         </div>
       </div>
-      {waitingCount.value > 0 && (paused.value || !atTop.value || sort.value !== "-started") && (
-        <button
-          type="button"
-          class="newflows"
-          onClick={() => {
-            if (box.current) box.current.scrollTop = 0;
-            showNew();
-          }}
-        >
-          <Icon name="up" size={13} /> {count(waitingCount.value)} new
-        </button>
-      )}
     </div>
   );
 }

@@ -3,8 +3,8 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
 import type { Flow, Header, Side } from "../../api/types";
-import { fromBase64 } from "../../lib/binary";
 import { bytes } from "../../lib/format";
+import { headerText } from "../../lib/headers";
 import { visible } from "../../lib/text";
 import { copy, Button, Hostile } from "../../ui/basics";
 import { Body } from "./body";
@@ -36,12 +36,6 @@ export function MessagePart({ flow, side }: { flow: Flow; side: Side }): JSX.Ele
       {part.trailers && part.trailers.length > 0 && <Headers title="Trailers" headers={part.trailers} />}
     </div>
   );
-}
-
-/** A header's value as text; bytes that are not UTF-8 are read as Latin-1. */
-export function headerText(header: Header): string {
-  if (header.value !== undefined) return header.value;
-  return header.base64 !== undefined ? String.fromCharCode(...fromBase64(header.base64).subarray(0, 8192)) : "";
 }
 
 function Headers({ title, headers }: { title: string; headers: readonly Header[] }): JSX.Element {

@@ -3,9 +3,10 @@ import { useEffect, useState } from "preact/hooks";
 
 import { change, getJson } from "../../api/client";
 import type { BodyText, Flow, RequestEdit } from "../../api/types";
+import { headersToText, textToHeaders } from "../../lib/headers";
 import { complain, go, params, say } from "../../state/ui";
 import { Button, Modal, Trouble, useLoad } from "../../ui/basics";
-import { EditorFields, headersToText, textToHeaders, type Draft } from "./editor";
+import { EditorFields, type Draft } from "./editor";
 
 /** Sends a request again, changed or not. */
 export function ReplayDialog({ id, onClose }: { id: string; onClose: () => void }): JSX.Element {

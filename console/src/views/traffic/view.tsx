@@ -8,7 +8,7 @@ import type { FlowSummary, Mark } from "../../api/types";
 import { and, has, without } from "../../lib/filter";
 import { plainKey } from "../../lib/keys";
 import { count, whole } from "../../lib/format";
-import { admit, filter, filterProblem, known, loaded, paused, put, reload, reloadSoon, rowAt, rowCount, selection, showNew, sort, storeTotal, take, toggleSelected, version, waitingCount } from "../../state/flows";
+import { admit, filter, filterProblem, following, known, loaded, paused, put, reload, reloadSoon, rowAt, rowCount, selection, showNew, sort, storeTotal, take, toggleSelected, version, waitingCount } from "../../state/flows";
 import { listen } from "../../state/live";
 import { complain, go, params, readOnly, recall, remember, say, server } from "../../state/ui";
 import { Button, Code, copy, Menu, Modal } from "../../ui/basics";
@@ -163,6 +163,19 @@ export function TrafficView(): JSX.Element {
         <span class="spring" />
         {selection.value.size > 0 && <span class="tally">{selection.value.size} selected <button type="button" class="linklike" onClick={() => (selection.value = new Set())}>none</button></span>}
         {compareWith.value && <span class="tally">comparing {compareWith.value.id} with … <button type="button" class="linklike" onClick={() => (compareWith.value = undefined)}>stop</button></span>}
+        {waitingCount.value > 0 && !following() && (
+          <button
+            type="button"
+            class="newflows"
+            title="Show them"
+            onClick={() => {
+              document.getElementById("flows")?.scrollTo({ top: 0 });
+              showNew();
+            }}
+          >
+            <Icon name="up" size={12} /> {count(waitingCount.value)} new
+          </button>
+        )}
         <span class="tally" role="status">
           {filter.value ? <><b>{whole(total)}</b> of {whole(Math.max(total, storeTotal.value))} flows</> : <><b>{whole(total)}</b> flows</>}
         </span>
