@@ -22,7 +22,7 @@ export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img
 const EPOCH = "k3f9";
 
 /** Starts it; the answer says where it is and how to end it. */
-export async function start({ port = 0, flows: wanted = 100_000, rate = 25, token = "mock-token", empty = false } = {}) {
+export async function start({ port = 0, flows: wanted = 100_000, rate = 25, token = "mock-token", empty = false, tame = false } = {}) {
   const began = Date.now();
   // Traffic comes in waves.
   const when = (share) => share + 0.012 * Math.sin(share * 41) * share + 0.004 * Math.sin(share * 173) * share;
@@ -34,7 +34,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
     byId.set(flow.id, flow);
     return flow;
   };
-  if (!empty) for (let i = 0; i < wanted; i++) add(makeFlow(++seq, began - when(1 - i / wanted) * 3_600_000));
+  if (!empty) for (let i = 0; i < wanted; i++) add(makeFlow(++seq, began - when(1 - i / wanted) * 3_600_000, false, tame));
   let revision = seq;
   const now = () => `${EPOCH}-${revision}`;
   const sessions = new Map();
@@ -79,7 +79,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
       for (; due >= 1; due--) {
         revision++;
         seq = Math.max(seq, revision);
-        const flow = add(makeFlow(seq, Date.now(), true));
+        const flow = add(makeFlow(seq, Date.now(), true, tame));
         if (flow.state === "open") open.add(flow);
         changed.push(flow);
       }
@@ -344,13 +344,15 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
       const changing = request.method !== "GET" && request.method !== "HEAD";
       if (changing && !bearer && request.headers["x-csrf-token"] !== session.csrf) throw new Problem(403, "csrf", "The token against forged requests is missing.");
       if (changing && session.role === "read-only" && path !== "/session" && path !== "/policy/explain") throw new Problem(403, "read-only", "This session may look, not change.");
+      // Pictures for the manual are of a quiet day.
+      const calm = (value) => (tame && value !== undefined ? JSON.parse(JSON.stringify(value).replaceAll(JSON.stringify(EVIL).slice(1, -1), "")) : value);
       for (const route of routes) {
         const match = route.method === request.method && route.pattern.exec(path);
         if (!match) continue;
         const result = route.act({ ...match.groups, query: url.searchParams, json, request, response, role: session.role, cookie });
         if (result === SENT) return;
         if (Array.isArray(result)) return answer(response, ...result);
-        return result === undefined ? answer(response, 204) : answer(response, 200, result);
+        return result === undefined ? answer(response, 204) : answer(response, 200, calm(result));
       }
       throw new Problem(404, "no-such-path", "There is nothing here.");
     } catch (error) {

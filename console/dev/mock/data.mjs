@@ -68,8 +68,8 @@ const TYPES = { png: "image/png", webp: "image/webp", woff2: "font/woff2" };
 const dice = random(20261121);
 
 /** One flow, as `GET /flows` lists it. */
-export function makeFlow(seq, started, fresh = false) {
-  if (seq % 97 === 13) return hostile(seq, started);
+export function makeFlow(seq, started, fresh = false, tame = false) {
+  if (seq % 97 === 13 && !tame) return hostile(seq, started);
   const [identity, proof] = dice.weighted(IDENTITIES.map((entry) => [entry, entry[2]]));
   const [host, port, treatment0, , paths, kind0] = dice.weighted(HOSTS.map((entry) => [entry, entry[3]]));
   let treatment = treatment0;

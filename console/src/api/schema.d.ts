@@ -1117,7 +1117,7 @@ export interface components {
             constraints?: string[];
             downloads?: {
                 /**
-                 * @description bundle: the public roots and this CA; p12: a truststore that Java opens, without a key
+                 * @description bundle: the public roots and this CA; p12: the same as a truststore that Java opens (Java's setting replaces its roots), without a key
                  * @enum {string}
                  */
                 format: "pem" | "der" | "p12" | "bundle";

@@ -15,13 +15,13 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-const mock = await start();
+const mock = await start({ tame: options.pictures !== undefined });
 const tests = [];
 const test = (name, act) => tests.push([name, act]);
 
 /** A page that is logged in, and notes all that must not happen. */
 async function open({ hash = "", login = true, at = mock, ...context } = {}) {
-  const made = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...context });
+  const made = await browser.newContext({ viewport: options.pictures ? { width: 1280, height: 800 } : { width: 1440, height: 900 }, reducedMotion: "reduce", ...context });
   const page = await made.newPage();
   const wrong = [];
   page.on("console", (message) => {
@@ -461,10 +461,6 @@ async function pictures(directory) {
     await page.locator(".detail [role=tab]", { hasText: "Messages" }).click();
     await page.locator(".message-line").nth(2).click();
     await shot("traffic-messages");
-    await show("#traffic?filter=status%3A418");
-    await rows(page).nth(1).click();
-    await page.locator(".detail [role=tab]", { hasText: "Response" }).click();
-    await shot("traffic-hostile");
     for (const [name, hash] of [["overview", "#overview"], ["policy", "#policy"], ["policy-audit", "#policy?tab=audit"], ["policy-suggest", "#policy?tab=suggest"], ["certificates", "#certificates"], ["audit", "#audit"]]) {
       await show(hash);
       await shot(name);

@@ -28,7 +28,7 @@ export function SankeyView({ edges, metric }: { edges: Edge[]; metric: Metric })
   const value = (edge: Edge) => (metric === "flows" ? edge.flows : metric === "bytes" ? edge.bytesUp + edge.bytesDown : edge.errors + edge.refusals);
   const bad = (edge: Edge) => (metric === "errors" ? edge.refusals : metric === "flows" ? edge.errors + edge.refusals : 0);
   const links = edges.map((edge) => ({ from: edge.identity, to: edge.destination, value: value(edge), bad: bad(edge) }));
-  const map = layout(links, 12, 300, 9, 17);
+  const map = layout(links, 11, 215, 8, 16);
   const x0 = Math.min(300, width * MARGIN);
   const x1 = width - x0;
   const chars = Math.floor((x0 - 24) / 6.7);
@@ -60,8 +60,8 @@ export function SankeyView({ edges, metric }: { edges: Edge[]; metric: Metric })
       <title>{node.name === OTHERS ? `${node.others} others` : visible(node.name)}</title>
       <rect class="hit" x={side === "left" ? 0 : x1} y={node.y - 3} width={x0} height={node.height + 6} />
       <rect class="box" x={side === "left" ? x0 - COLUMN : x1} y={node.y} width={COLUMN} height={node.height} rx="2" />
-      <text x={side === "left" ? x0 - COLUMN - 7 : x1 + COLUMN + 7} y={node.y + node.height / 2 - (node.height > 30 ? 6 : 0)} text-anchor={side === "left" ? "end" : "start"} dominant-baseline="central">{nodeLabel(node)}</text>
-      {node.height > 30 && <text class="amount" x={side === "left" ? x0 - COLUMN - 7 : x1 + COLUMN + 7} y={node.y + node.height / 2 + 9} text-anchor={side === "left" ? "end" : "start"} dominant-baseline="central">{say(node.value)}{node.bad > 0 && metric === "flows" ? ` · ${percent(node.bad, node.value)} trouble` : ""}</text>}
+      <text x={side === "left" ? x0 - COLUMN - 7 : x1 + COLUMN + 7} y={node.y + node.height / 2 - (node.height > 28 ? 6 : 0)} text-anchor={side === "left" ? "end" : "start"} dominant-baseline="central">{nodeLabel(node)}</text>
+      {node.height > 28 && <text class="amount" x={side === "left" ? x0 - COLUMN - 7 : x1 + COLUMN + 7} y={node.y + node.height / 2 + 9} text-anchor={side === "left" ? "end" : "start"} dominant-baseline="central">{say(node.value)}{node.bad > 0 && metric === "flows" ? ` · ${percent(node.bad, node.value)} trouble` : ""}</text>}
     </g>
   ));
   const empty = map.bands.length === 0;

@@ -84,7 +84,8 @@ export const COLUMNS: readonly Column[] = [
         {flow.kind !== "http" && flow.kind !== "tunnel" && <span class="kind">{flow.kind}</span>}
         {flow.replayOf && <span class="kind">replay</span>}
         {flow.changed && <span class="kind warm">changed</span>}
-        {flow.path !== undefined ? text(flow.path) : <span class="faint">{flow.kind === "tunnel" ? "tunnel, bytes unseen" : visible(flow.target)}</span>}
+        {flow.reason && <span class={`code inpath ${tone(flow)}`}>{flow.reason}</span>}
+        {flow.path !== undefined ? text(flow.path) : <span class="faint">{flow.kind === "tunnel" ? "tunnel, bytes unseen" : flow.target === `${flow.host}:${flow.port}` ? "" : visible(flow.target)}</span>}
         {flow.comment && <span class="note" title={visible(flow.comment)}>{visible(flow.comment)}</span>}
       </>
     ),
@@ -105,6 +106,8 @@ export const shown = signal<ReadonlySet<string>>(
   new Set((recall("columns")?.split(",") ?? DEFAULT).filter((id) => COLUMNS.some((column) => column.id === id))),
 );
 
+const NARROW = 820;
+
 /** The chosen columns for which there is room, in their order. */
 export function fitting(width: number): Column[] {
   const columns = COLUMNS.filter((column) => shown.value.has(column.id));
@@ -114,6 +117,8 @@ export function fitting(width: number): Column[] {
     columns.splice(columns.indexOf(column), 1);
     needed -= column.min;
   }
+  // In a narrow list reasons stand before the path (the style sheet says from which width on).
+  if (width <= NARROW) return columns.map((column) => (column.id === "status" ? { ...column, width: "48px" } : column));
   return columns;
 }
 

@@ -11,6 +11,7 @@ import { fitting, tone, type Column } from "./columns";
 export const ROW = 25;
 /** The head stays in sight above the rows, within the same box, so that both have the same width. */
 const HEAD = 28;
+const OVERSCAN = 8;
 
 export interface ListHandle {
   move: (step: number) => void;
@@ -27,7 +28,7 @@ export function FlowList(props: { current: string | undefined; onCurrent: (flow:
   const columns = fitting(width);
   const template = `22px ${columns.map((column) => column.width).join(" ")}`;
   const total = rowCount();
-  const slice = windowOf(total, ROW, height, scroll);
+  const slice = windowOf(total, ROW, height, scroll, OVERSCAN);
 
   useLayoutEffect(() => {
     const element = box.current!;
@@ -69,14 +70,17 @@ export function FlowList(props: { current: string | undefined; onCurrent: (flow:
     page: (direction) => select(Math.max(0, at()) + direction * Math.max(1, Math.floor(height / ROW) - 1)),
   };
 
+  // Rows that leave at one end come in again at the other, with another flow. Counted from the end of the list, so that
+  // new flows at its head do not renumber them.
+  const pool = Math.ceil(height / ROW) + 2 * OVERSCAN + 2;
   const rows: JSX.Element[] = [];
   for (let i = slice.first; i < slice.last; i++) {
     const flow = rowAt(i);
     rows.push(
       flow ? (
-        <Row key={flow.id} flow={flow} index={i} current={flow.id === props.current} selected={selection.value.has(flow.id)} columns={columns} template={template} onPick={props.onCurrent} />
+        <Row key={(total - i) % pool} flow={flow} index={i} current={flow.id === props.current} selected={selection.value.has(flow.id)} columns={columns} template={template} onPick={props.onCurrent} />
       ) : (
-        <div key={`~${i}`} class="row ghost" role="row" aria-rowindex={i + 2}><span role="cell">…</span></div>
+        <div key={`~${(total - i) % pool}`} class="row ghost" role="row" aria-rowindex={i + 2}><span role="cell">…</span></div>
       ),
     );
   }

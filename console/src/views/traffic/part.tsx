@@ -17,7 +17,7 @@ export function MessagePart({ flow, side }: { flow: Flow; side: Side }): JSX.Ele
     const why =
       flow.treatment === "tunnel" ? "A tunnel: what is inside was not seen."
       : flow.capture === "None" ? "The policy captures nothing of this flow."
-      : side === "response" && flow.state === "open" ? "No response yet."
+      : side === "response" && (flow.state === "open" || flow.state === "held") ? "No response yet."
       : side === "response" ? "There was no response."
       : "No request could be read.";
     return <p class="faint pad">{why}</p>;
