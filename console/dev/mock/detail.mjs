@@ -121,7 +121,8 @@ export function detail(flow) {
     at += ms;
   };
   phase("gate", 0.12);
-  if (!refused) {
+  if (flow.state === "held") phase("held", Math.max(1, Date.now() - Date.parse(flow.started)));
+  else if (!refused) {
     if (flow.seq % 3 === 0) {
       phase("dns", Math.min(6, total * 0.08));
       phase("connect", Math.min(24, total * 0.14));

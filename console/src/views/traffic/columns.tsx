@@ -58,18 +58,11 @@ export const COLUMNS: readonly Column[] = [
   {
     id: "status",
     label: "Status",
-    width: "minmax(62px, .6fr)",
-    min: 100,
+    width: "54px",
+    min: 54,
     gives: 0,
     sort: "status",
-    cell: (flow) => (
-      <>
-        <StatusChip flow={flow} />
-        {flow.reason && <span class={`code ${tone(flow)}`} title={flow.reason}>{flow.reason}</span>}
-        {!flow.reason && flow.auditDenied && <span class="code audit" title="A policy in audit mode would have denied it">audit</span>}
-        {!flow.reason && flow.grpcStatus ? <span class="code failed">grpc {flow.grpcStatus}</span> : null}
-      </>
-    ),
+    cell: (flow) => <StatusChip flow={flow} />,
   },
   { id: "treatment", label: "", width: "26px", min: 26, gives: 0, cell: (flow) => <span class={`treat ${flow.treatment}`} title={TREATMENT_WORDS[flow.treatment]}><Icon name={flow.treatment} size={14} title={flow.treatment} /></span> },
   { id: "host", label: "Host", width: "minmax(110px, 1.1fr)", min: 140, gives: 0, sort: "host", cell: (flow) => <span class="host">{text(flow.host)}{flow.port !== undefined && flow.port !== 443 && flow.port !== 80 ? <span class="faint">:{flow.port}</span> : null}</span> },
@@ -84,7 +77,9 @@ export const COLUMNS: readonly Column[] = [
         {flow.kind !== "http" && flow.kind !== "tunnel" && <span class="kind">{flow.kind}</span>}
         {flow.replayOf && <span class="kind">replay</span>}
         {flow.changed && <span class="kind warm">changed</span>}
-        {flow.reason && <span class={`code inpath ${tone(flow)}`}>{flow.reason}</span>}
+        {flow.reason && <span class={`code ${tone(flow)}`}>{flow.reason}</span>}
+        {!flow.reason && flow.auditDenied && <span class="kind warm" title="A policy in audit mode would have denied it">audit</span>}
+        {!flow.reason && flow.grpcStatus ? <span class="code failed">grpc-status {flow.grpcStatus}</span> : null}
         {flow.path !== undefined ? text(flow.path) : <span class="faint">{flow.kind === "tunnel" ? "tunnel, bytes unseen" : flow.target === `${flow.host}:${flow.port}` ? "" : visible(flow.target)}</span>}
         {flow.comment && <span class="note" title={visible(flow.comment)}>{visible(flow.comment)}</span>}
       </>
@@ -106,8 +101,6 @@ export const shown = signal<ReadonlySet<string>>(
   new Set((recall("columns")?.split(",") ?? DEFAULT).filter((id) => COLUMNS.some((column) => column.id === id))),
 );
 
-const NARROW = 820;
-
 /** The chosen columns for which there is room, in their order. */
 export function fitting(width: number): Column[] {
   const columns = COLUMNS.filter((column) => shown.value.has(column.id));
@@ -117,8 +110,6 @@ export function fitting(width: number): Column[] {
     columns.splice(columns.indexOf(column), 1);
     needed -= column.min;
   }
-  // In a narrow list reasons stand before the path (the style sheet says from which width on).
-  if (width <= NARROW) return columns.map((column) => (column.id === "status" ? { ...column, width: "48px" } : column));
   return columns;
 }
 
