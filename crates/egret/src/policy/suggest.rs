@@ -7,6 +7,7 @@ mod identity;
 mod plan;
 mod write;
 
+pub(super) use collapse::registrable;
 pub(super) use write::when;
 
 use std::process::ExitCode;

@@ -125,6 +125,8 @@ fn hostile_lines_are_counted_and_leave_nothing_behind() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn allows_exactly_the_flows_it_was_made_from(
         flows in proptest::collection::vec(
