@@ -291,7 +291,7 @@ fn listener_tls(tls: &file::ListenerTls, base_dir: &Path) -> ListenerTls {
     }
 }
 
-fn gate(file: &file::ConfigFile, listeners: &[SocketAddr], policies: Policies) -> Gate {
+pub(crate) fn gate(file: &file::ConfigFile, listeners: &[SocketAddr], policies: Policies) -> Gate {
     Gate {
         guard: Guard {
             disabled: !file.guard.enabled,

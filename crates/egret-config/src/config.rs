@@ -115,6 +115,11 @@ impl Config {
         &self.file
     }
 
+    /// The fields, for files of policies that are named elsewhere.
+    pub(crate) fn file_mut(&mut self) -> &mut ConfigFile {
+        &mut self.file
+    }
+
     /// The files that the configuration refers to and that are read when it is compiled, for a watcher:
     /// certificates and keys, credentials, users, groups, keys of tokens, the hosts file, lists of hosts, and
     /// policies (of a directory, itself and what is in it now). Relative paths begin at `base_dir`.

@@ -26,6 +26,8 @@ mod sheet;
 mod source;
 mod suggest;
 mod terms;
+mod tools;
+mod typed;
 pub mod values;
 mod walk;
 mod yaml;
@@ -39,8 +41,10 @@ pub use overrides::Overrides;
 pub use policies::rules_as_policy;
 pub use problem::{Place, Problem, Quote};
 pub use reference::{example, reference};
-pub use render::{render, render_json, render_warnings};
+pub use render::{Severity, render, render_json, render_one, render_warnings};
 pub use schema::schema;
+pub use tools::{PolicyBook, WrittenPolicy};
+pub use typed::{TypedFile, schema_of};
 
 /// What a fuzz target calls: reads, checks and renders whatever bytes these are. It must never panic.
 pub fn fuzz_check(bytes: &[u8]) {

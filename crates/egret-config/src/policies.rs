@@ -18,7 +18,7 @@ use crate::walk::MOST_FINDINGS;
 
 pub(crate) use compile::policy;
 pub use compile::rules_as_policy;
-pub(crate) use documents::{DocumentFile, files};
+pub(crate) use documents::{DocumentFile, MAX_BYTES as MAX_FILE_BYTES, files};
 
 /// A policy with the place where it stands.
 #[derive(Clone, Copy, Debug)]

@@ -41,6 +41,40 @@ pub fn render_json(problems: &[Problem], warnings: &[Problem]) -> String {
     format!("{:#}\n", serde_json::Value::Array(list))
 }
 
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It is wrong.
+    Error,
+    /// It is most likely not what was meant.
+    Warning,
+    /// It is worth a thought.
+    Hint,
+}
+
+impl Severity {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Hint => "hint",
+        }
+    }
+}
+
+/// One problem under the word for how bad it is. `colour` writes ANSI escapes.
+#[must_use]
+pub fn render_one(problem: &Problem, severity: Severity, colour: bool) -> String {
+    let level = match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Hint => Level::NOTE.with_name("hint"),
+    };
+    element(problem, level, colour)
+}
+
 pub(crate) fn problem(problem: &Problem, colour: bool) -> String {
     element(problem, Level::ERROR, colour)
 }

@@ -2,18 +2,21 @@
 
 use std::sync::LazyLock;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
 
 use crate::file::ConfigFile;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+static SCHEMA: LazyLock<Value> = LazyLock::new(generate::<ConfigFile>);
+
+/// The schema of a type, as the walk reads it.
+pub(crate) fn generate<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12().with_transform(Tidy);
     settings.inline_subschemas = true;
-    settings.into_generator().into_root_schema_for::<ConfigFile>().to_value()
-});
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
 
 /// The JSON Schema of `egret.yaml` (draft 2020-12), with descriptions, defaults and examples.
 #[must_use]

@@ -69,8 +69,13 @@ struct Here<'a> {
 impl Walk {
     /// Walks a tree beside the schema of the file.
     pub(crate) fn run(root: &Node) -> (Self, Value) {
+        Self::beside(schema::shared(), root)
+    }
+
+    /// Walks a tree beside any schema of an object.
+    pub(crate) fn beside(schema: &Value, root: &Node) -> (Self, Value) {
         let mut walk = Self::default();
-        let value = walk.node(schema::shared(), root, &Here { path: "", pointer: "" });
+        let value = walk.node(schema, root, &Here { path: "", pointer: "" });
         (walk, value.unwrap_or_else(|| Value::Object(Map::new())))
     }
 

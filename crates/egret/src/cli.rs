@@ -7,6 +7,7 @@ use egret_config::Overrides;
 
 use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
+use crate::policy::PolicyArgs;
 
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
 ///
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     /// Add, check, remove and list the users of an htpasswd file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Test, explain, suggest, backtest and lint policies
+    Policy(Box<PolicyArgs>),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }

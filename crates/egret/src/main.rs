@@ -8,6 +8,7 @@ mod cli;
 mod diagnostics;
 mod machine;
 mod otlp;
+mod policy;
 mod proxy;
 mod reasons;
 mod reload;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Certs(args)) => certs::run(&args),
         Some(Command::Ca(args)) => ca::run(&args),
+        Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }

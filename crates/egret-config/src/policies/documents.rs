@@ -17,7 +17,7 @@ use crate::yaml::{self, Kind, Node};
 use super::Placed;
 
 /// The largest file of policies, in bytes.
-const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// The most files of a directory.
 const MOST_FILES: usize = 10_000;
 /// What files of policies are called.
@@ -35,6 +35,11 @@ impl DocumentFile {
     /// Its policies with their places.
     pub(crate) fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
         self.policies.iter().map(|(pointer, document)| Placed { sheet: &self.sheet, pointer, document })
+    }
+
+    /// Its text with its places, and its policies with their pointers.
+    pub(crate) fn into_parts(self) -> (Sheet, Vec<(String, PolicyDocument)>) {
+        (self.sheet, self.policies)
     }
 
     /// Reads all files that the configuration names.
