@@ -160,6 +160,7 @@ test("completes words and values", async () => {
   await page.keyboard.type("tre");
   await page.keyboard.press("Tab");
   assert.equal(await page.getByLabel("Filter flows").inputValue(), "treatment:");
+  await page.getByRole("option", { name: "tunnel" }).waitFor();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   assert.equal(await page.getByLabel("Filter flows").inputValue(), "treatment:tunnel");

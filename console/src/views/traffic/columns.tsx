@@ -58,8 +58,8 @@ export const COLUMNS: readonly Column[] = [
   {
     id: "status",
     label: "Status",
-    width: "54px",
-    min: 54,
+    width: "66px",
+    min: 66,
     gives: 0,
     sort: "status",
     cell: (flow) => <StatusChip flow={flow} />,
