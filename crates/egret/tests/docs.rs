@@ -156,6 +156,11 @@ fn configurations_in_the_pages_are_valid() {
     fs::write(folder.path().join("corp-credentials"), "user:password\n").unwrap();
     fs::write(folder.path().join("users.htpasswd"), "").unwrap();
     fs::write(folder.path().join("directory-password"), "secret\n").unwrap();
+    fs::write(folder.path().join("groups"), "staff: alice\n").unwrap();
+    fs::create_dir(folder.path().join("lists")).unwrap();
+    fs::write(folder.path().join("lists/partners.txt"), "partner.example\n").unwrap();
+    fs::write(folder.path().join("lists/ads.txt"), "0.0.0.0 ads.example\n").unwrap();
+    fs::write(folder.path().join("lists/gambling"), "casino.example\n").unwrap();
     fs::copy(egret_testkit::TestCa::new().pem(), folder.path().join("corp-ca.pem")).unwrap();
     // server.crt, server.key, ca.crt
     let mut init = Command::new(env!("CARGO_BIN_EXE_egret"));
@@ -168,8 +173,15 @@ fn configurations_in_the_pages_are_valid() {
             continue;
         }
         for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            // Tables for `egret policy test` are tried by its own tests.
+            if block.contains("\ntests:") || block.starts_with("tests:") {
+                continue;
+            }
             let file = folder.path().join("egret.yaml");
-            fs::write(&file, block).unwrap();
+            // A policy as the cluster has it stands in a file of its own.
+            let is_policy = block.starts_with("apiVersion:");
+            fs::write(folder.path().join("policy.yaml"), if is_policy { block } else { "" }).unwrap();
+            fs::write(&file, if is_policy { "policyFiles: [policy.yaml]\n" } else { block }).unwrap();
             let output = Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{}:\n{block}\n{said}", page.display());
