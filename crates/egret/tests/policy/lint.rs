@@ -98,11 +98,6 @@ fn finds_what_is_wide_and_what_never_matches() {
     let selector = "default: Deny\npolicies:\n  - name: p\n    from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [a]}, {key: app, operator: NotIn, values: [a, b]}]}}]\n    rules: [{name: a, action: Allow, to: [{hosts: [a.b.test]}]}]\n";
     finds(selector, "never-matches", "error");
     finds(
-        &rules("      - {name: a, action: Allow, to: [{hosts: [a.b.test]}], tls: Intercept}\n"),
-        "needs-interception",
-        "warning",
-    );
-    finds(
         &rules("      - {name: a, action: Allow, to: [{hosts: [a.b.test]}], http: {methods: [GET]}}\n"),
         "needs-interception",
         "warning",
