@@ -146,6 +146,12 @@ impl PolicyBook {
         Ok(Self { config, has_configuration, policies: written, default, lists: lists.facts, gate, warnings })
     }
 
+    /// Whether a field of the configuration was written, by its JSON pointer.
+    #[must_use]
+    pub fn is_written(&self, pointer: &str) -> bool {
+        self.config.is_written(pointer)
+    }
+
     /// A problem with a field of the configuration, by its JSON pointer.
     #[must_use]
     pub fn problem(&self, pointer: &str, message: &str, help: Option<&str>) -> Problem {

@@ -16,7 +16,7 @@ use super::decide::{Answer, Interception, Question, interception};
 use super::output::{Paint, count, number};
 use super::records::{Record, Source, Stats, Was, read_all};
 use super::target::{Fields, Request};
-use super::{FOUND, ToolError, read_book};
+use super::{FOUND, ToolError, other, read_book};
 use summary::{Change, Summary};
 
 /// How many newly denied flows are borne with.
@@ -63,8 +63,18 @@ impl Threshold {
 
 /// Decides the past again.
 pub(super) fn run(args: &BacktestArgs) -> Result<ExitCode, ToolError> {
-    let book = read_book(&args.policies, args.default)?;
-    let sources: Vec<Source> = args.against.iter().map(Source::from).collect();
+    let (policies, records) = match (args.policies.as_slice(), args.against.as_slice()) {
+        // `--against RECORDS NEW` takes both for records.
+        ([], [records @ .., policies]) if !records.is_empty() => (std::slice::from_ref(policies), records),
+        ([], _) => {
+            return Err(other(
+                "say which policies are to be tried: egret policy backtest NEW --against RECORDS",
+            ));
+        }
+        (policies, records) => (policies, records),
+    };
+    let book = read_book(policies, args.default)?;
+    let sources: Vec<Source> = records.iter().map(Source::from).collect();
     let mut test = Backtest {
         can_open: interception(&book) != Interception::Off,
         book: &book,

@@ -52,6 +52,8 @@ fn bears_with_so_many_as_the_threshold_says() {
     for (threshold, code) in [("0", 1), ("1", 0), ("20%", 0), ("1%", 1)] {
         place.policy(&["backtest", "egret.yaml", "--against", "log", "--threshold", threshold]).exits(code);
     }
+    place.policy(&["backtest", "--threshold", "1", "--against", "log", "egret.yaml"]).exits(0);
+    place.policy(&["backtest", "--against", "log"]).exits(2).says(&["say which policies"]);
     place.policy(&["backtest", "egret.yaml", "--against", "log", "--threshold", "many"]).exits(2);
     place
         .policy(&["backtest", "egret.yaml", "--against", "missing"])
