@@ -64,9 +64,6 @@ pub(super) struct Denied {
     pub(super) usage: Usage,
 }
 
-/// What a target names.
-type HostsAndPorts = (Vec<String>, Vec<u16>);
-
 impl Plan {
     pub(super) fn new(collection: &Collection, least: usize) -> Self {
         let mut all: Vec<(&Who, &Seen)> = collection.identities.iter().collect();
