@@ -156,7 +156,10 @@ impl Backtest<'_> {
             headers: Fields(headers.collect()),
             body_length: (fields.bytes_up > 0).then_some(fields.bytes_up),
         };
-        let identity = record.identity();
+        let mut identity = record.identity();
+        if let (Some(user), Some(groups)) = (&mut identity.user, &self.book.groups) {
+            user.groups = groups.of(&user.name).to_vec().into();
+        }
         let addresses: &[IpAddr] = fields.dialled.as_slice();
         let question = Question {
             identity: &identity,
@@ -187,8 +190,12 @@ fn notes(book: &PolicyBook) -> Vec<&'static str> {
     };
     let mut notes = Vec::new();
     if policies().flat_map(|policy| &policy.from).any(|source| !source.groups.is_empty()) {
-        notes
-            .push("policies ask about groups, which records do not have: those policies are for nobody here");
+        notes.push(match &book.groups {
+            Some(_) => {
+                "policies ask about groups, which records do not have: those of `groupsFile` alone count"
+            }
+            None => "policies ask about groups, which records do not have: users are in none here",
+        });
     }
     let asks_labels = policies()
         .flat_map(|policy| &policy.from)

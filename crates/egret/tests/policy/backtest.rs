@@ -77,3 +77,17 @@ fn reads_squid_logfmt_compressed_and_standard_input() {
     let piped: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(piped, compressed);
 }
+
+#[test]
+fn looks_groups_up_that_records_do_not_have() {
+    let place = Place::new();
+    let policies = "default: Deny\npolicies: [{name: p, from: [{groups: [staff]}], rules: [{name: a, action: Allow, to: [{hosts: [a.b.test]}]}]}]\n";
+    place.write("log", record("alice", "a.b.test:443", json!({})));
+    place.write("egret.yaml", policies);
+    place.policy(&["backtest", "egret.yaml", "--against", "log"]).exits(1).says(&["users are in none here"]);
+    // The file of users need not be there.
+    place.write("groups", "staff: alice\n");
+    let authentication = "authentication: {htpasswd: users, groupsFile: groups}\n";
+    place.write("egret.yaml", format!("{policies}{authentication}"));
+    place.policy(&["backtest", "egret.yaml", "--against", "log"]).exits(0).says(&["1 still allowed"]);
+}
