@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egret_core::gate::Gate;
+use egret_core::group_file::GroupFile;
 use egret_core::policy::Policies;
 use egret_core::policy::model::{Action, Policy};
 
@@ -37,6 +38,8 @@ pub struct PolicyBook {
     pub lists: Vec<ListFacts>,
     /// The guard and the policies. The guard knows neither listeners nor the machine's addresses.
     pub gate: Gate,
+    /// The file of groups, where the configuration names one and it is there.
+    pub groups: Option<GroupFile>,
     /// What is not wrong and yet worth a look.
     pub warnings: Vec<Problem>,
 }
@@ -143,7 +146,24 @@ impl PolicyBook {
         );
         let listeners: Vec<_> = config.file().listeners.iter().map(listening_on).collect();
         let gate = gate(config.file(), &listeners, compiled);
-        Ok(Self { config, has_configuration, policies: written, default, lists: lists.facts, gate, warnings })
+        let groups = config.file().authentication.groups_file.as_ref();
+        let groups = groups.and_then(|path| referenced::groups(&base_dir.join(&path.0)).ok());
+        Ok(Self {
+            has_configuration,
+            policies: written,
+            default,
+            lists: lists.facts,
+            gate,
+            groups,
+            warnings,
+            config,
+        })
+    }
+
+    /// Whether a field of the configuration was written, by its JSON pointer.
+    #[must_use]
+    pub fn is_written(&self, pointer: &str) -> bool {
+        self.config.is_written(pointer)
     }
 
     /// A problem with a field of the configuration, by its JSON pointer.

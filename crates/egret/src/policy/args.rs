@@ -220,7 +220,6 @@ pub(crate) struct SuggestArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BacktestArgs {
     /// The new policies: a configuration, or files or directories with policies alone
-    #[arg(required = true)]
     pub policies: Vec<PathBuf>,
     /// Access records: JSON or logfmt lines of Egret, or Squid's native format; `.gz` too; `-` for standard
     /// input; repeat it for more

@@ -16,7 +16,7 @@ use super::decide::{Answer, Interception, Question, interception};
 use super::output::{Paint, count, number};
 use super::records::{Record, Source, Stats, Was, read_all};
 use super::target::{Fields, Request};
-use super::{FOUND, ToolError, read_book};
+use super::{FOUND, ToolError, other, read_book};
 use summary::{Change, Summary};
 
 /// How many newly denied flows are borne with.
@@ -63,8 +63,18 @@ impl Threshold {
 
 /// Decides the past again.
 pub(super) fn run(args: &BacktestArgs) -> Result<ExitCode, ToolError> {
-    let book = read_book(&args.policies, args.default)?;
-    let sources: Vec<Source> = args.against.iter().map(Source::from).collect();
+    let (policies, records) = match (args.policies.as_slice(), args.against.as_slice()) {
+        // `--against RECORDS NEW` takes both for records.
+        ([], [records @ .., policies]) if !records.is_empty() => (std::slice::from_ref(policies), records),
+        ([], _) => {
+            return Err(other(
+                "say which policies are to be tried: egret policy backtest NEW --against RECORDS",
+            ));
+        }
+        (policies, records) => (policies, records),
+    };
+    let book = read_book(policies, args.default)?;
+    let sources: Vec<Source> = records.iter().map(Source::from).collect();
     let mut test = Backtest {
         can_open: interception(&book) != Interception::Off,
         book: &book,
@@ -146,7 +156,10 @@ impl Backtest<'_> {
             headers: Fields(headers.collect()),
             body_length: (fields.bytes_up > 0).then_some(fields.bytes_up),
         };
-        let identity = record.identity();
+        let mut identity = record.identity();
+        if let (Some(user), Some(groups)) = (&mut identity.user, &self.book.groups) {
+            user.groups = groups.of(&user.name).to_vec().into();
+        }
         let addresses: &[IpAddr] = fields.dialled.as_slice();
         let question = Question {
             identity: &identity,
@@ -177,8 +190,12 @@ fn notes(book: &PolicyBook) -> Vec<&'static str> {
     };
     let mut notes = Vec::new();
     if policies().flat_map(|policy| &policy.from).any(|source| !source.groups.is_empty()) {
-        notes
-            .push("policies ask about groups, which records do not have: those policies are for nobody here");
+        notes.push(match &book.groups {
+            Some(_) => {
+                "policies ask about groups, which records do not have: those of `groupsFile` alone count"
+            }
+            None => "policies ask about groups, which records do not have: users are in none here",
+        });
     }
     let asks_labels = policies()
         .flat_map(|policy| &policy.from)

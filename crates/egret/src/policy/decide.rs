@@ -107,30 +107,24 @@ fn denied(denial: egret_core::gate::Denial, address: Option<IpAddr>) -> Decision
 /// Whether tunnels can be looked into, as far as the configuration says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interception {
-    /// It is on.
+    /// They are where a rule says so.
     On,
-    /// The configuration has none.
+    /// The configuration has switched it off.
     Off,
-    /// There is no configuration.
-    Unknown,
 }
 
 /// Whether tunnels can be looked into.
 pub(super) fn interception(book: &PolicyBook) -> Interception {
-    if !book.has_configuration {
-        return Interception::Unknown;
-    }
     let file = serde_json::to_value(book.config.file()).unwrap_or_default();
-    let settings = ["interception", "intercept"].into_iter().find_map(|name| file.get(name));
-    let is_on = settings.is_some_and(|settings| match settings {
-        serde_json::Value::Bool(on) => *on,
-        serde_json::Value::Object(fields) => match fields.get("enabled") {
-            Some(enabled) => enabled.as_bool() == Some(true),
-            None => !fields.is_empty(),
-        },
-        _ => false,
-    });
-    if is_on { Interception::On } else { Interception::Off }
+    interception_of(&file)
+}
+
+/// Rules switch it on by saying `tls: Intercept`, unless the configuration has it off.
+fn interception_of(file: &serde_json::Value) -> Interception {
+    match file.pointer("/interception/enabled").and_then(serde_json::Value::as_bool) {
+        Some(false) => Interception::Off,
+        _ => Interception::On,
+    }
 }
 
 /// A question about one flow.
@@ -192,6 +186,25 @@ impl Question<'_> {
                 tunnel: Some(tunnel),
             },
             None => Answer { decision: tunnel, treatment: "Intercept", tunnel: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rules_intercept_unless_the_configuration_has_it_off() {
+        for (file, expected) in [
+            (json!({}), Interception::On),
+            (json!({"interception": {"enabled": null}}), Interception::On),
+            (json!({"interception": {"enabled": true}}), Interception::On),
+            (json!({"interception": {"enabled": false}}), Interception::Off),
+        ] {
+            assert_eq!(interception_of(&file), expected, "{file}");
         }
     }
 }

@@ -151,7 +151,7 @@ impl Explained {
         match (part.asked, part.hypothetical) {
             ("tunnel", _) => "The tunnel (CONNECT)".to_owned(),
             (_, true) if !self.can_open => {
-                "A request inside, if the tunnel were intercepted (no interception is configured)".to_owned()
+                "A request inside, if the tunnel were intercepted (interception is switched off)".to_owned()
             }
             (_, true) => "A request inside, if the tunnel were intercepted (no rule has it so)".to_owned(),
             _ if self.parts.len() > 1 => {

@@ -155,3 +155,6 @@ fn annotation(finding: &Finding) -> String {
     }
     format!("::{word} {place}title=egret policy lint ({})::{}\n", finding.code, text(&message))
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ fn bears_with_so_many_as_the_threshold_says() {
     for (threshold, code) in [("0", 1), ("1", 0), ("20%", 0), ("1%", 1)] {
         place.policy(&["backtest", "egret.yaml", "--against", "log", "--threshold", threshold]).exits(code);
     }
+    place.policy(&["backtest", "--threshold", "1", "--against", "log", "egret.yaml"]).exits(0);
+    place.policy(&["backtest", "--against", "log"]).exits(2).says(&["say which policies"]);
     place.policy(&["backtest", "egret.yaml", "--against", "log", "--threshold", "many"]).exits(2);
     place
         .policy(&["backtest", "egret.yaml", "--against", "missing"])
@@ -74,4 +76,18 @@ fn reads_squid_logfmt_compressed_and_standard_input() {
         place.policy_with(&["backtest", "egret.yaml", "--against", "-", "--format", "json"], all.as_bytes());
     let piped: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(piped, compressed);
+}
+
+#[test]
+fn looks_groups_up_that_records_do_not_have() {
+    let place = Place::new();
+    let policies = "default: Deny\npolicies: [{name: p, from: [{groups: [staff]}], rules: [{name: a, action: Allow, to: [{hosts: [a.b.test]}]}]}]\n";
+    place.write("log", record("alice", "a.b.test:443", json!({})));
+    place.write("egret.yaml", policies);
+    place.policy(&["backtest", "egret.yaml", "--against", "log"]).exits(1).says(&["users are in none here"]);
+    // The file of users need not be there.
+    place.write("groups", "staff: alice\n");
+    let authentication = "authentication: {htpasswd: users, groupsFile: groups}\n";
+    place.write("egret.yaml", format!("{policies}{authentication}"));
+    place.policy(&["backtest", "egret.yaml", "--against", "log"]).exits(0).says(&["1 still allowed"]);
 }

@@ -67,9 +67,14 @@ fn says_what_would_happen_inside_an_intercepted_tunnel() {
     assert_eq!(get["questions"][0]["lookInside"], true);
     assert_eq!(json("POST")["decision"], "Deny");
     place.write("egret.yaml", format!("default: Deny\npolicies:\n{}", indented(&place.read("p.yaml"))));
-    // Without interception nobody sees the request.
     let json = place.json(&["explain", "-c", "egret.yaml", "https://a.test/"]);
-    assert_eq!((&json["decision"], &json["questions"][1]["hypothetical"]), (&json!("Deny"), &json!(true)));
+    assert_eq!((&json["decision"], &json["treatment"]), (&json!("Allow"), &json!("Intercept")));
+    // Where no rule intercepts, it is said what would be if one did.
+    place.write("egret.yaml", place.read("egret.yaml").replace("tls: Intercept, ", ""));
+    let json = place.json(&["explain", "-c", "egret.yaml", "https://a.test/"]);
+    assert_eq!((&json["decision"], &json["treatment"]), (&json!("Deny"), &json!("Tunnel")));
+    let inside = &json["questions"][1];
+    assert_eq!((&inside["hypothetical"], &inside["decision"]), (&json!(true), &json!("Allow")));
 }
 
 fn indented(text: &str) -> String {

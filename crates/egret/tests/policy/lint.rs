@@ -98,11 +98,6 @@ fn finds_what_is_wide_and_what_never_matches() {
     let selector = "default: Deny\npolicies:\n  - name: p\n    from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [a]}, {key: app, operator: NotIn, values: [a, b]}]}}]\n    rules: [{name: a, action: Allow, to: [{hosts: [a.b.test]}]}]\n";
     finds(selector, "never-matches", "error");
     finds(
-        &rules("      - {name: a, action: Allow, to: [{hosts: [a.b.test]}], tls: Intercept}\n"),
-        "needs-interception",
-        "warning",
-    );
-    finds(
         &rules("      - {name: a, action: Allow, to: [{hosts: [a.b.test]}], http: {methods: [GET]}}\n"),
         "needs-interception",
         "warning",
@@ -121,6 +116,8 @@ fn finds_policies_that_are_for_nobody_or_say_nothing() {
             "default: Deny\npolicies:\n  - name: p\n    from: [{{{from}}}]\n    rules: [{{name: a, action: Allow, to: [{{hosts: [a.b.test]}}]}}]\n"
         )
     };
+    finds(&from("users: [alice]"), "unprovable-identity", "hint");
+    let from = |one: &str| format!("listeners: [{{address: 127.0.0.1:0}}]\n{}", from(one));
     finds(&from("users: [alice]"), "unprovable-identity", "warning");
     finds(&from("groups: [staff]"), "unprovable-identity", "warning");
     finds(&from("certificates: ['dns:a.test']"), "unprovable-identity", "warning");

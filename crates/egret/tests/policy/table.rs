@@ -107,7 +107,7 @@ fn refuses_what_no_test_has_at_its_place() {
         ("tests:\n  - request: {connect: \"a.test:1\"}\n    expect: {}\n", "the test expects nothing"),
         ("tests:\n  - expect: {decision: Allow}\n", "asks for nothing"),
         (
-            "tests:\n  - as: {ip: \"10.1\"}\n    request: {connect: \"a.test:1\"}\n    expect: {decision: Allow}\n",
+            "tests:\n  - as: {ip: 10.1.2}\n    request: {connect: \"a.test:1\"}\n    expect: {decision: Allow}\n",
             "no IP address",
         ),
         (

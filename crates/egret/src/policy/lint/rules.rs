@@ -123,7 +123,7 @@ fn not_intercepted(findings: &mut Findings, policy: &WrittenPolicy, field: &str,
         true => "asks about requests in TLS, which are not seen",
         false => "wants TLS to be intercepted, which it is not",
     };
-    let message = format!("rule `{}` {what}: this configuration has no interception", rule.name);
+    let message = format!("rule `{}` {what}: interception is switched off", rule.name);
     let help = "switch interception on, or take `tls` out";
     findings.of_policy(
         (Severity::Warning, "needs-interception"),

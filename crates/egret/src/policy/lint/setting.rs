@@ -85,6 +85,9 @@ fn unprovable(book: &PolicyBook, findings: &mut Findings) {
         .iter()
         .filter_map(|listener| listener.tls.as_ref())
         .any(|tls| ClientAuth::from(tls.client_auth) != ClientAuth::None);
+    // What says nothing about clients at all is a piece of a configuration, as `suggest` writes it.
+    let is_whole = book.is_written("/authentication") || book.is_written("/listeners");
+    let severity = if is_whole { Severity::Warning } else { Severity::Hint };
     for policy in &book.policies {
         for (index, source) in policy.policy.from.iter().enumerate() {
             let asks = [
@@ -113,13 +116,7 @@ fn unprovable(book: &PolicyBook, findings: &mut Findings) {
                         format!("nobody is ever known by `{field}` here, so this is for nobody: {why}");
                     let field = format!("spec/from/{index}/{field}");
                     let help = "add what proves them, or take it out";
-                    findings.of_policy(
-                        (Severity::Warning, "unprovable-identity"),
-                        policy,
-                        &field,
-                        message,
-                        help,
-                    );
+                    findings.of_policy((severity, "unprovable-identity"), policy, &field, message, help);
                 }
             }
         }

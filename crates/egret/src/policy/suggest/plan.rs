@@ -14,6 +14,9 @@ const MOST_PORTS: usize = 1000;
 /// So many addresses of clients share a policy, as configuration has it.
 const MOST_SOURCES: usize = 10_000;
 
+/// A target without what was seen of it.
+type HostsAndPorts = (Vec<String>, Vec<u16>);
+
 /// The policies to write.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -60,9 +63,6 @@ pub(super) struct Denied {
     pub(super) destination: String,
     pub(super) usage: Usage,
 }
-
-/// What a target names.
-type HostsAndPorts = (Vec<String>, Vec<u16>);
 
 impl Plan {
     pub(super) fn new(collection: &Collection, least: usize) -> Self {

@@ -18,8 +18,8 @@ pub(super) struct TestFile {
     /// configuration.
     #[serde(default)]
     pub default: Option<DecisionWord>,
-    /// Whether tunnels can be looked into. By default as the configuration says; with policies alone they
-    /// can.
+    /// Whether tunnels can be looked into. By default they can, unless the configuration has it
+    /// off.
     #[serde(default)]
     pub interception: Option<bool>,
     /// The tests.
