@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::buffer::{self, Buffer};
 use crate::http1::chunked::{Decoder, Emit, Ranges};
 use crate::http1::{BodyLength, HeadLimits, ParseError};
+use crate::rates::Pacer;
 
 /// How the body is framed where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum PumpError {
     Truncated,
     /// The source's framing is wrong.
     Framing(ParseError),
+    /// The body is longer than it may be. What is too much has not been written, nor the end.
+    TooLong,
 }
 
 /// Which side a transfer waits for.
@@ -41,6 +44,8 @@ pub enum Waits {
     Source,
     /// For bytes to be taken.
     Sink,
+    /// For the rate of a rule.
+    Rate,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,9 @@ pub struct Pump {
     primed: bool,
     begun: bool,
     unflushed: bool,
+    /// The longest that the body may be.
+    most: Option<u64>,
+    pacer: Option<Box<Pacer>>,
     /// Bytes of data moved so far.
     pub data: u64,
     /// Which side it waits for.
@@ -104,9 +112,17 @@ impl Pump {
             primed: matches!(length, BodyLength::None),
             begun: false,
             unflushed: false,
+            most: None,
+            pacer: None,
             data: 0,
             waits: Waits::Source,
         }
+    }
+
+    /// Lets no longer body through, and none faster than this. Only right before a body is read.
+    pub fn hold_to(&mut self, most: Option<u64>, pacer: Option<Box<Pacer>>) {
+        self.most = most;
+        self.pacer = pacer;
     }
 
     /// Everything was read and written.
@@ -156,14 +172,21 @@ impl Pump {
         if !self.primed {
             self.primed = true;
             self.lead_in(input);
-            self.decode(input)?;
+            self.decode_within(input)?;
         }
         loop {
             ready!(self.poll_write(context, input, sink))?;
             if self.complete {
                 return self.poll_flush(context, sink);
             }
-            if self.decode(input)? {
+            if let Some(pacer) = &mut self.pacer
+                && pacer.poll(context, self.data).is_pending()
+            {
+                self.waits = Waits::Rate;
+                ready!(self.poll_flush(context, sink))?;
+                return Poll::Pending;
+            }
+            if self.decode_within(input)? {
                 continue;
             }
             match buffer::poll_fill(context, source, input) {
@@ -177,6 +200,18 @@ impl Pump {
                 Poll::Ready(Ok(_)) => {}
             }
         }
+    }
+
+    /// Queues what the buffer holds of the body, counts it, and stops where it is too much.
+    fn decode_within(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
+        let more = self.decode(input)?;
+        if self.most.is_some_and(|most| self.data > most) {
+            return Err(PumpError::TooLong);
+        }
+        if let Some(pacer) = &mut self.pacer {
+            pacer.count(self.data);
+        }
+        Ok(more)
     }
 
     fn poll_write<W: AsyncWrite + Unpin>(

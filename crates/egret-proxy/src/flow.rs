@@ -10,6 +10,7 @@ use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
+use crate::rates::Lease;
 use crate::refuse::Refusal;
 use crate::worker::Worker;
 
@@ -26,6 +27,8 @@ pub struct Flow {
     pub identity: Identity,
     /// Where a tunnel leads, to ask the gate again when the configuration has changed.
     pub destination: Option<Destination>,
+    /// Its place under a rule with a rate limit.
+    pub lease: Option<Box<Lease>>,
     /// When the request arrived.
     pub started: Instant,
     /// Bytes up and down that the metrics know of.
@@ -52,6 +55,7 @@ impl Flow {
             reason: None,
             detail: None,
             basis: Basis::default(),
+            tunnel_sni: None,
             parent: None,
             dialled: None,
             reused: false,
@@ -72,6 +76,7 @@ impl Flow {
             worker: worker.clone(),
             identity: identity.clone(),
             destination: None,
+            lease: None,
             started: Instant::now(),
             counted: (0, 0),
             ended: None,
@@ -133,6 +138,9 @@ impl Drop for Flow {
         self.record.phases.total = ended.saturating_duration_since(self.started);
         self.count_bytes();
         self.worker.metrics.finished(&self.record);
+        if !self.snapshot.gate.policies.is_empty() {
+            self.worker.metrics.decided(&self.record);
+        }
         self.worker.log.write(&self.record);
         if let Some(sink) = &self.worker.shared.sink {
             sink.record(&self.record);

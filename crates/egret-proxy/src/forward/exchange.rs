@@ -172,7 +172,10 @@ pub async fn head(
                     format!("no response within {:?}", snapshot.timeouts.response),
                 )));
             };
-            if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
+            if upload.pump.waits == Waits::Rate {
+                // It is the proxy that holds it up.
+                *stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+            } else if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
                 count(client, stalled);
                 return Poll::Ready(Err(upload_stalled(stalled, upload)));
             }
@@ -203,6 +206,10 @@ fn poll_upload(
         Poll::Ready(Err(PumpError::Truncated)) => {
             upload.broken = true;
             Err(Failed::new(Reason::ClientAborted, "the request body ended before it was complete"))
+        }
+        Poll::Ready(Err(PumpError::TooLong)) => {
+            upload.broken = true;
+            Err(Failed::new(Reason::BodyTooLarge, ""))
         }
         Poll::Ready(Err(PumpError::Framing(error))) => {
             upload.broken = true;
@@ -246,7 +253,7 @@ fn upload_stalled(stalled: Stalled, upload: &Upload) -> Failed {
         (Stalled::Idle, Waits::Source) => {
             Failed::new(Reason::RequestTimeout, "nothing of the request body came within timeouts.bodyIdle")
         }
-        (Stalled::Idle, Waits::Sink) => {
+        (Stalled::Idle, Waits::Sink | Waits::Rate) => {
             Failed::new(Reason::TransferStalled, "the upstream took nothing of the request body")
         }
     }
@@ -294,8 +301,13 @@ pub async fn transfer(
             return broken(Reason::ClientAborted, "the client reset the stream");
         }
         if !upload.is_over() {
-            // What becomes of the upload does not change the response any more.
-            let _ = poll_upload(context, client, upstream, upload);
+            // What becomes of the upload does not change the response any more, unless a rule forbids it.
+            let outcome = poll_upload(context, client, upstream, upload);
+            if let Err(failed) = outcome
+                && failed.refusal.reason == Reason::BodyTooLarge
+            {
+                return Poll::Ready(Err(Broken { refusal: failed.refusal }));
+            }
         }
         match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -311,6 +323,8 @@ pub async fn transfer(
                     "the connection was closed within the response body",
                 );
             }
+            // No response is bounded.
+            Poll::Ready(Err(PumpError::TooLong)) => return broken(Reason::Internal, ""),
             Poll::Ready(Err(PumpError::Framing(error))) => {
                 return broken(error.response_reason(), error.describe());
             }
@@ -327,7 +341,9 @@ pub async fn transfer(
         });
         while client.deadline.poll(context).is_ready() {
             let for_client = download.waits == Waits::Sink || upload.waits_for_client();
-            if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {
+            if download.waits == Waits::Rate || upload.pump.waits == Waits::Rate {
+                *stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+            } else if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {
                 count(client, stalled);
                 let slower = if for_client { "the client" } else { "the upstream" };
                 return broken(Reason::TransferStalled, &format!("waiting for {slower}"));

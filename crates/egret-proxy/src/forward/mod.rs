@@ -14,6 +14,7 @@ use egret_core::settings::Snapshot;
 
 use crate::body::{Pump, Sink};
 use crate::client::{Client, head_limits};
+use crate::enforce;
 use crate::flow::Flow;
 use crate::gate::{self, Decision, HeadFields};
 use crate::http1::fields::{FieldName, list};
@@ -92,6 +93,7 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
     let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
     flow.record.bytes_up += exchange.upload.pump.data;
     client.spare.request_head = exchange.upload.pump.take_head();
+    let outcome = outcome.map_err(|refusal| in_particular(flow, refusal));
     match (outcome?, exchange.upstream.take()) {
         (Delivered::Whole { keep_client, keep_upstream }, upstream) => {
             if let Some(upstream) = upstream.filter(|_| keep_upstream) {
@@ -132,6 +134,14 @@ impl Exchange {
             self.written.head = self.upload.pump.take_head();
         }
     }
+}
+
+/// A body that is cut off is noticed where nothing is known of rules.
+fn in_particular(flow: &Flow, refusal: Refusal) -> Refusal {
+    if refusal.reason == Reason::BodyTooLarge && refusal.basis.by.is_none() {
+        return enforce::body_too_long(flow);
+    }
+    refusal
 }
 
 /// Sends the request and passes the response on.
@@ -217,6 +227,10 @@ async fn send(
     };
     let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
     if let Some(upstream) = kept {
+        if let Err(refusal) = hold_to_rule(flow, plan, exchange) {
+            keep(client, flow, plan.way.key.clone(), upstream);
+            return Err(refusal);
+        }
         let (upstream, upload) = exchange.use_connection(upstream);
         match exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await {
             Ok(response) => return Ok(response),
@@ -233,12 +247,21 @@ async fn send(
             Some(grant) => grant,
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
+        hold_to_rule(flow, plan, exchange)?;
         connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await
     })
     .await?;
     let (upstream, upload) = exchange.use_connection(upstream);
     let outcome = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
     outcome.map_err(|failed| failed.refusal)
+}
+
+/// Holds a request to the rule that allows it, as long as nothing of it has gone upstream.
+fn hold_to_rule(flow: &mut Flow, plan: &Plan, exchange: &mut Exchange) -> Result<(), Refusal> {
+    enforce::admit(flow, plan.body)?;
+    let most = flow.record.rule().and_then(|rule| rule.max_body_bytes);
+    exchange.upload.pump.hold_to(most, flow.lease.as_ref().and_then(|lease| lease.pacer()));
+    Ok(())
 }
 
 enum Delivered {
@@ -280,6 +303,7 @@ async fn respond(
     let (body, keep_upstream) = (response.body, response.keep_alive);
     client.spare.response_fields = response.fields;
     let mut download = Pump::new(body, delivery.sink, plan.limits, head);
+    download.hold_to(None, flow.lease.as_ref().and_then(|lease| lease.pacer()));
     let outcome = exchange::transfer(client, upstream, upload, &mut download, snapshot).await;
     flow.record.bytes_down += download.data;
     client.spare.response_head = download.take_head();
@@ -289,7 +313,8 @@ async fn respond(
         if !download.has_begun() && !matches!(reason, Reason::ClientAborted | Reason::TransferStalled) {
             return Err(broken.refusal);
         }
-        flow.failed(&broken.refusal);
+        let refusal = in_particular(flow, broken.refusal);
+        flow.failed(&refusal);
         return Ok(Delivered::Broken);
     }
     let clean = upload.is_done() && upstream.input.is_none();
