@@ -55,6 +55,14 @@ enum Source {
     UntilClose,
 }
 
+/// What a rule demands of a transfer.
+#[derive(Debug)]
+struct Held {
+    /// The longest that the body may be.
+    most: Option<u64>,
+    pacer: Option<Box<Pacer>>,
+}
+
 /// One transfer. The head is written before the body, in the same write where possible: that is how
 /// a head and the beginning of its body become one packet.
 #[derive(Debug)]
@@ -76,9 +84,8 @@ pub struct Pump {
     primed: bool,
     begun: bool,
     unflushed: bool,
-    /// The longest that the body may be.
-    most: Option<u64>,
-    pacer: Option<Box<Pacer>>,
+    /// What a rule demands of it. Boxed: of few transfers anything is demanded.
+    held: Option<Box<Held>>,
     /// Bytes of data moved so far.
     pub data: u64,
     /// Which side it waits for.
@@ -112,8 +119,7 @@ impl Pump {
             primed: matches!(length, BodyLength::None),
             begun: false,
             unflushed: false,
-            most: None,
-            pacer: None,
+            held: None,
             data: 0,
             waits: Waits::Source,
         }
@@ -121,8 +127,8 @@ impl Pump {
 
     /// Lets no longer body through, and none faster than this. Only right before a body is read.
     pub fn hold_to(&mut self, most: Option<u64>, pacer: Option<Box<Pacer>>) {
-        self.most = most;
-        self.pacer = pacer;
+        let demands = most.is_some() || pacer.is_some();
+        self.held = demands.then(|| Box::new(Held { most, pacer }));
     }
 
     /// Everything was read and written.
@@ -179,7 +185,7 @@ impl Pump {
             if self.complete {
                 return self.poll_flush(context, sink);
             }
-            if let Some(pacer) = &mut self.pacer
+            if let Some(pacer) = self.held.as_mut().and_then(|held| held.pacer.as_mut())
                 && pacer.poll(context, self.data).is_pending()
             {
                 self.waits = Waits::Rate;
@@ -205,10 +211,11 @@ impl Pump {
     /// Queues what the buffer holds of the body, counts it, and stops where it is too much.
     fn decode_within(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
         let more = self.decode(input)?;
-        if self.most.is_some_and(|most| self.data > most) {
+        let Some(held) = &mut self.held else { return Ok(more) };
+        if held.most.is_some_and(|most| self.data > most) {
             return Err(PumpError::TooLong);
         }
-        if let Some(pacer) = &mut self.pacer {
+        if let Some(pacer) = &mut held.pacer {
             pacer.count(self.data);
         }
         Ok(more)
