@@ -158,6 +158,12 @@ impl Pump {
         self.unflushed = false;
     }
 
+    /// The head, as it is written.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Gives the head back: to send it again, or to use its memory again.
     #[must_use]
     pub fn take_head(&mut self) -> Vec<u8> {

@@ -10,9 +10,19 @@ use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
+use crate::gate::KeptRequest;
 use crate::rates::Lease;
 use crate::refuse::Refusal;
 use crate::worker::Worker;
+
+/// What a tunnel was asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// Where it leads.
+    pub destination: Destination,
+    /// The request that became a tunnel by an upgrade; `None` for a tunnel from its beginning.
+    pub request: Option<KeptRequest>,
+}
 
 /// One request or tunnel. Its record is written when it is dropped, whatever happened, so that a
 /// cancelled task leaves its line as well (invariant 4).
@@ -25,8 +35,9 @@ pub struct Flow {
     pub worker: Arc<Worker>,
     /// Who speaks.
     pub identity: Identity,
-    /// Where a tunnel leads, to ask the gate again when the configuration has changed.
-    pub destination: Option<Destination>,
+    /// What a tunnel was asked for, to ask the gate again when the configuration has changed. Boxed: of
+    /// requests that are answered at once it is not kept.
+    pub asked: Option<Box<Asked>>,
     /// Its place under a rule with a rate limit.
     pub lease: Option<Box<Lease>>,
     /// When the request arrived.
@@ -75,7 +86,7 @@ impl Flow {
             snapshot: worker.snapshot.load_full(),
             worker: worker.clone(),
             identity: identity.clone(),
-            destination: None,
+            asked: None,
             lease: None,
             started: Instant::now(),
             counted: (0, 0),

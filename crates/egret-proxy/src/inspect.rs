@@ -69,7 +69,8 @@ pub struct Inspection {
 /// Begins to look, where the rule that allowed the tunnel asks for it.
 #[must_use]
 pub fn begin(flow: &Flow) -> Option<Box<Inspection>> {
-    flow.destination.as_ref()?;
+    // What an upgrade has led to is another protocol, to a host that was named in the request.
+    flow.asked.as_ref().filter(|asked| asked.request.is_none())?;
     if !flow.snapshot.gate.policies.enforces() {
         return None;
     }
@@ -176,7 +177,8 @@ fn check_version(hello: &ClientHello, flow: &Flow) -> Result<(), Stop> {
 
 fn check_name(hello: &ClientHello, flow: &Flow) -> Result<(), Stop> {
     let any = flow.record.rule().is_some_and(|facts| facts.tls.server_name == Some(ServerNameRule::Any));
-    let Some(destination) = flow.destination.as_ref().filter(|_| !any) else { return Ok(()) };
+    let Some(asked) = flow.asked.as_ref().filter(|_| !any) else { return Ok(()) };
+    let destination = &asked.destination;
     // What is meant may stand in a part that only the server can read. What can be read is what counts.
     let hidden = if hello.has_ech { "; the hello has another inside, encrypted (ECH)" } else { "" };
     let name = match &hello.server_name {

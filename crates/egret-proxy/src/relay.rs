@@ -14,12 +14,10 @@ use tokio::time::{Duration, Instant};
 use crate::buffer::{self, Buffer};
 use crate::client::{self, Client};
 use crate::control::{CLOSE, RECHECK};
-use crate::credentials;
 use crate::enforce;
 use crate::flow::Flow;
 use crate::forward::After;
-use crate::gate;
-use crate::inlet::tls;
+use crate::gate::{self, KeptRequest};
 use crate::inspect::{self, Stop};
 use crate::rates::QUANTUM;
 use crate::refuse::Refusal;
@@ -367,31 +365,15 @@ fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refus
 
 /// Asks the gate again, under the snapshot that is in force now.
 fn recheck(flow: &mut Flow) -> Option<Refusal> {
-    let snapshot = flow.worker.snapshot.load_full();
-    let destination = flow.destination.clone()?;
-    credentials::refresh_groups(&snapshot, &mut flow.identity);
-    let ask = gate::ask_about_tunnel(flow, &destination);
-    let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
-        Some(address) if flow.record.parent.is_none() => {
-            snapshot.gate.check_address(&ask, &permit, address.ip())
-        }
-        _ => snapshot.gate.grant_unresolved(&ask, &permit).map(|grant| grant.basis().clone()),
-    });
-    flow.snapshot = snapshot;
-    if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
-        return Some(Refusal::new(Reason::PolicyChanged, detail));
+    // Taken out, because the rest of the flow changes.
+    let asked = flow.asked.take()?;
+    let refusal =
+        gate::decide_again(flow, &asked.destination, asked.request.as_ref().map(KeptRequest::facts));
+    flow.asked = Some(asked);
+    if refusal.is_none() {
+        enforce::move_to_rule(flow);
     }
-    if let Err(failure) = tls::still_admits(&flow.worker, &flow.identity) {
-        return Some(Refusal::new(Reason::PolicyChanged, failure.detail));
-    }
-    match outcome {
-        Err(denial) => Some(Refusal { reason: Reason::PolicyChanged, ..denial.into() }),
-        Ok(basis) => {
-            flow.record.basis = basis;
-            enforce::move_to_rule(flow);
-            None
-        }
-    }
+    refusal
 }
 
 fn broken(failure: Failure, up: bool) -> Refusal {

@@ -8,7 +8,7 @@ use crate::buffer::{self, Buffer};
 use crate::client::Client;
 use crate::control::Registered;
 use crate::enforce;
-use crate::flow::Flow;
+use crate::flow::{Asked, Flow};
 use crate::forward::After;
 use crate::forward::connect::failed;
 use crate::gate;
@@ -27,7 +27,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// # Errors
 /// The refusal.
 async fn connect(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
-    flow.destination = Some(destination.clone());
+    flow.asked = Some(Box::new(Asked { destination: destination.clone(), request: None }));
     flow.record.treatment = Treatment::Tunnel;
     let decision = gate::decide(flow, destination, None)?;
     let grant = gate::grant(flow, destination, &decision).await?;

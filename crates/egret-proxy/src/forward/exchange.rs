@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::body::{Pump, PumpError, Waits};
 use crate::buffer::{self, Buffer};
 use crate::client::Client;
-use crate::control::CLOSE;
+use crate::control::{CLOSE, RECHECK};
 use crate::http1::response::{Asked, parse};
 use crate::http1::{HeadLimits, Parsed, ResponseHead};
 use crate::metrics::Limit;
@@ -31,6 +31,18 @@ pub struct Failed {
 impl Failed {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { refusal: Refusal::new(reason, detail), unanswered: false }
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, unanswered: false }
+    }
+}
+
+impl From<Refusal> for Broken {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal }
     }
 }
 
@@ -104,7 +116,8 @@ impl HeadReader {
 /// Sends the request and waits for a response head, interim ones included.
 ///
 /// # Errors
-/// What the client will read.
+/// What the client will read. [`Reason::PolicyChanged`]: the configuration changed. Whoever finds that the
+/// exchange may go on asks again.
 pub async fn head(
     client: &mut Client,
     upstream: &mut UpstreamConnection,
@@ -122,6 +135,10 @@ pub async fn head(
         client.control.register(context);
         if client.control.has(CLOSE) {
             return Poll::Ready(Err(Failed::new(Reason::Draining, "")));
+        }
+        if client.control.has(RECHECK) {
+            client.control.clear(RECHECK);
+            return Poll::Ready(Err(Failed::new(Reason::PolicyChanged, "")));
         }
         if client.stream.is_aborted() {
             return Poll::Ready(Err(Failed::new(Reason::ClientAborted, "while waiting for the response")));
@@ -283,7 +300,7 @@ fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> F
 /// Moves the response to the client, and goes on with the request if it is not through yet.
 ///
 /// # Errors
-/// Why the client has not got the whole response.
+/// Why the client has not got the whole response. [`Reason::PolicyChanged`] as above.
 pub async fn transfer(
     client: &mut Client,
     upstream: &mut UpstreamConnection,
@@ -296,6 +313,10 @@ pub async fn transfer(
         client.control.register(context);
         if client.control.has(CLOSE) {
             return broken(Reason::Draining, "closed at the end of the drain period");
+        }
+        if client.control.has(RECHECK) {
+            client.control.clear(RECHECK);
+            return broken(Reason::PolicyChanged, "");
         }
         if client.stream.is_aborted() {
             return broken(Reason::ClientAborted, "the client reset the stream");

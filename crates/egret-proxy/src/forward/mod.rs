@@ -1,5 +1,6 @@
 //! Forwarding plain requests.
 
+mod again;
 pub mod connect;
 pub mod exchange;
 pub mod request;
@@ -211,6 +212,23 @@ fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan:
     request::write(memory, client.filled(), head, plan.way.to_parent, &extra)
 }
 
+/// Goes on with an exchange as long as the gate allows it, which is asked whenever the configuration changes.
+/// No function: what it holds would be held by one more future.
+macro_rules! going_on {
+    ($flow:ident, $plan:ident, $upload:ident, $exchange:expr) => {
+        loop {
+            match $exchange.await {
+                Err(ended) if ended.refusal.reason == Reason::PolicyChanged => {
+                    if let Some(refusal) = again::decide($flow, $plan, $upload.pump.head()) {
+                        break Err(refusal.into());
+                    }
+                }
+                outcome => break outcome,
+            }
+        }
+    };
+}
+
 /// Sends the request and gets a response head. A kept connection that turns out to be dead is
 /// replaced once, when the request may be sent twice.
 async fn send(
@@ -232,7 +250,12 @@ async fn send(
             return Err(refusal);
         }
         let (upstream, upload) = exchange.use_connection(upstream);
-        match exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await {
+        match going_on!(
+            flow,
+            plan,
+            upload,
+            exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+        ) {
             Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
                 flow.worker.metrics.pool(PoolEvent::Retry);
@@ -252,7 +275,12 @@ async fn send(
     })
     .await?;
     let (upstream, upload) = exchange.use_connection(upstream);
-    let outcome = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    let outcome = going_on!(
+        flow,
+        plan,
+        upload,
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+    );
     outcome.map_err(|failed| failed.refusal)
 }
 
@@ -287,12 +315,13 @@ async fn respond(
         if interim > MAX_INTERIM {
             return Err(Refusal::new(Reason::MalformedResponse, "too many interim responses"));
         }
-        response = Box::pin(pass_interim(client, plan, upstream, upload, response, snapshot)).await?;
+        response = Box::pin(pass_interim(client, flow, plan, upstream, upload, response, snapshot)).await?;
     }
     if response.status == 407 && upstream.parent.is_some() {
         return Err(Refusal::new(Reason::ParentRefused, "the parent proxy wants credentials (407)"));
     }
     if response.status == 101 {
+        again::keep(flow, plan, upload.pump.head());
         return switch(client, flow, plan, upstream, response, snapshot).await;
     }
     flow.record.status = response.status;
@@ -304,7 +333,8 @@ async fn respond(
     client.spare.response_fields = response.fields;
     let mut download = Pump::new(body, delivery.sink, plan.limits, head);
     download.hold_to(None, flow.lease.as_ref().and_then(|lease| lease.pacer()));
-    let outcome = exchange::transfer(client, upstream, upload, &mut download, snapshot).await;
+    let outcome =
+        going_on!(flow, plan, upload, exchange::transfer(client, upstream, upload, &mut download, snapshot));
     flow.record.bytes_down += download.data;
     client.spare.response_head = download.take_head();
     if let Err(broken) = outcome {
@@ -326,6 +356,7 @@ async fn respond(
 
 async fn pass_interim(
     client: &mut Client,
+    flow: &mut Flow,
     plan: &Plan,
     upstream: &mut UpstreamConnection,
     upload: &mut Upload,
@@ -342,7 +373,12 @@ async fn pass_interim(
         written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;
     }
     client.spare.response_head = head;
-    let next = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    let next = going_on!(
+        flow,
+        plan,
+        upload,
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+    );
     next.map_err(|failed| failed.refusal)
 }
 

@@ -121,3 +121,85 @@ fn a_kept_connection_is_decided_by_what_is_in_force() {
     reload(&egret, &policy(BOTH));
     assert_eq!(kept.exchange(get(&authority, "/echo")).status(), 200);
 }
+
+const READS: &str = "      - {name: reads, action: Allow, to: [{hosts: [stay.test]}], http: {methods: [GET], paths: [/reads/**], headers: [{name: x-kind, values: [plain]}]}}\n";
+const READS_BY_ANOTHER: &str = "      - {name: others, action: Deny, http: {paths: [/writes/**]}}\n      - {name: still, action: Allow, to: [{hosts: [stay.test]}], http: {headers: [{name: x-kind, values: [plain]}]}}\n";
+const WRITES: &str = "      - {name: no-reads, action: Deny, http: {paths: [/reads/**]}, reason: read elsewhere}\n      - {name: rest, action: Allow}\n";
+
+fn read_request(authority: &str, more: &str) -> String {
+    format!("GET http://{authority}/reads/1 HTTP/1.1\r\nHost: {authority}\r\nX-Kind: plain\r\n{more}\r\n")
+}
+
+#[test]
+fn a_response_under_way_is_decided_again_by_its_request() {
+    let dns = names();
+    let egret = ruled(READS).dns(dns.address()).start();
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst";
+    let waits = || vec![Step::ReadHead, send(head), Step::Hold];
+    let goes_on =
+        || vec![Step::ReadHead, send(head), Step::Pause(Duration::from_secs(2)), send(" last"), Step::Hold];
+    let origin = ScriptedOrigin::start(vec![goes_on(), waits()]);
+    let authority = format!("stay.test:{}", origin.address().port());
+    let mut whole = egret.connect();
+    whole.send(read_request(&authority, ""));
+    let _ = whole.read_until(PATIENCE, |bytes| bytes.ends_with(b"first"));
+    let mut cut = egret.connect();
+    cut.send(read_request(&authority, ""));
+    let _ = cut.read_until(PATIENCE, |bytes| bytes.ends_with(b"first"));
+
+    reload(&egret, &policy(READS_BY_ANOTHER));
+    assert_eq!(whole.response("GET").text(), "first last", "both versions allow it");
+    let record = &egret.exactly(1)[0];
+    assert_eq!((record.reason(), record.text("rule")), (String::new(), "still".to_owned()));
+
+    reload(&egret, &policy(WRITES));
+    assert_eq!(cut.read_to_end(PATIENCE).1, Ended::Reset, "nobody takes it for the whole");
+    let record = egret.record(|record| record.reason() == "policy-changed");
+    assert_eq!(record.text("rule"), "no-reads");
+    assert!(record.text("detail").contains("read elsewhere"), "{record:?}");
+}
+
+#[test]
+fn a_request_that_waits_for_its_response_is_refused_when_it_is_not_allowed_any_more() {
+    let dns = names();
+    let egret = ruled(READS).dns(dns.address()).start();
+    let origin = ScriptedOrigin::start(vec![vec![Step::ReadHead, Step::Hold]]);
+    let authority = format!("stay.test:{}", origin.address().port());
+    let mut client = egret.connect();
+    client.send(read_request(&authority, ""));
+    wait_until("the request", PATIENCE, || {
+        !origin.received().is_empty() && !origin.received()[0].bytes.is_empty()
+    });
+    reload(&egret, &policy(READS_BY_ANOTHER));
+    assert!(client.is_quiet_for(Duration::from_millis(200)));
+    reload(&egret, &policy(WRITES));
+    let answer = client.response("GET");
+    assert_eq!(answer.status(), 403);
+    assert!(answer.start_line.contains("policy-changed") && answer.text().contains("no-reads"));
+}
+
+#[test]
+fn what_an_upgrade_led_to_is_decided_again_by_its_request() {
+    let dns = names();
+    let egret = ruled(READS).dns(dns.address()).start();
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    let origin = ScriptedOrigin::start(vec![vec![
+        Step::ReadHead,
+        send(switched),
+        Step::Pause(Duration::from_millis(1)),
+        Step::Hold,
+    ]]);
+    let authority = format!("stay.test:{}", origin.address().port());
+    let mut client = egret.connect();
+    client.send(read_request(&authority, "Connection: Upgrade\r\nUpgrade: echo\r\n"));
+    assert_eq!(client.response("GET").status(), 101);
+    reload(&egret, &policy(READS_BY_ANOTHER));
+    assert!(client.is_quiet_for(Duration::from_millis(200)), "both versions allow it");
+    // It is no tunnel that was asked for by CONNECT: what goes through it is not looked at.
+    client.send(super::hello::hello(Some("hidden.test"), false));
+    assert!(client.is_quiet_for(Duration::from_millis(200)));
+    reload(&egret, &policy(WRITES));
+    assert_eq!(client.read_to_end(PATIENCE).1, Ended::Reset);
+    let record = egret.record(|record| record.reason() == "policy-changed");
+    assert_eq!(record.text("rule"), "no-reads");
+}
