@@ -162,6 +162,21 @@ reasons! {
     DeniedByDefault = "denied-by-default", 403, Policy, "http_request_denied",
         "No rule of the proxy's configuration allows this destination.",
         "Ask whoever runs the proxy to allow it; name the destination and the flow id.";
+    SniMismatch = "sni-mismatch", 403, Policy, "http_request_denied",
+        "The TLS hello inside the tunnel names another host than the one that the tunnel was asked for (domain fronting).",
+        "Ask the proxy for the host that is meant. If another name is needed there, whoever runs the proxy can say `tls: {serverName: Any}` in the rule.";
+    TlsVersionTooLow = "tls-version-too-low", 403, Policy, "tls_protocol_error",
+        "The client offers no version of TLS that the rule accepts (`tls.minVersion`).",
+        "Use a client that speaks a later version of TLS, or have the rule changed.";
+    ClientHelloMalformed = "client-hello-malformed", 403, Policy, "tls_protocol_error",
+        "What the client sent through the tunnel begins as TLS and is no valid hello, so nobody can tell whom it is for.",
+        "The detail says what is wrong with it. If the client is well known, capture the bytes and report it.";
+    BodyTooLarge = "body-too-large", 413, Policy, "http_request_denied",
+        "The request's body is longer than the rule allows (`http.maxBodyBytes`).",
+        "Send less at once, or ask whoever runs the proxy for more; name the rule and the flow id.";
+    RateLimited = "rate-limited", 429, Policy, "http_request_denied",
+        "The client does more than the rule allows it (`rateLimit`).",
+        "Try again after the time in Retry-After, or ask whoever runs the proxy for more; name the rule and the flow id.";
     DeniedByGuard = "denied-by-guard", 403, Policy, "destination_ip_prohibited",
         "The destination is an address that the built-in guard protects (loopback, link-local, metadata, multicast, or the proxy itself).",
         "If the destination is meant to be reached, add it to `guard.allow`.";

@@ -109,6 +109,8 @@ pub struct FlowRecord {
     pub detail: Option<String>,
     /// The rule that decided, and the one that is only watched and would have refused.
     pub basis: Basis,
+    /// The server name (SNI) in the TLS hello that the client sent through the tunnel, where it was read.
+    pub tunnel_sni: Option<Box<str>>,
     /// The parent group it went through, `None` for direct.
     pub parent: Option<Arc<str>>,
     /// The address dialled.

@@ -95,6 +95,11 @@ pub struct Limits {
     pub handshakes: usize,
     /// Client names that metrics tell apart; the others count together.
     pub client_names: usize,
+    /// Rules that metrics tell apart; the others count together.
+    pub policy_rules: usize,
+    /// Identities whose use of rules with a rate limit is counted, each for itself; more of them share one
+    /// allowance for each rule.
+    pub rate_limit_entries: usize,
 }
 
 impl Default for Limits {
@@ -110,6 +115,8 @@ impl Default for Limits {
             h2_streams: 256,
             handshakes: 4096,
             client_names: 1000,
+            policy_rules: 1000,
+            rate_limit_entries: 65_536,
         }
     }
 }

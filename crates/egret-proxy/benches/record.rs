@@ -31,6 +31,7 @@ fn a_record() -> FlowRecord {
         reason: None,
         detail: None,
         basis: Basis::of(RuleFacts::new("egress", "allow registries", Action::Allow)),
+        tunnel_sni: None,
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),
         reused: true,

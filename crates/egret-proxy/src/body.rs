@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::buffer::{self, Buffer};
 use crate::http1::chunked::{Decoder, Emit, Ranges};
 use crate::http1::{BodyLength, HeadLimits, ParseError};
+use crate::rates::Pacer;
 
 /// How the body is framed where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum PumpError {
     Truncated,
     /// The source's framing is wrong.
     Framing(ParseError),
+    /// The body is longer than it may be. What is too much has not been written, nor the end.
+    TooLong,
 }
 
 /// Which side a transfer waits for.
@@ -41,6 +44,8 @@ pub enum Waits {
     Source,
     /// For bytes to be taken.
     Sink,
+    /// For the rate of a rule.
+    Rate,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,14 @@ enum Source {
     Fixed(u64),
     Chunked(Decoder),
     UntilClose,
+}
+
+/// What a rule demands of a transfer.
+#[derive(Debug)]
+struct Held {
+    /// The longest that the body may be.
+    most: Option<u64>,
+    pacer: Option<Box<Pacer>>,
 }
 
 /// One transfer. The head is written before the body, in the same write where possible: that is how
@@ -71,6 +84,8 @@ pub struct Pump {
     primed: bool,
     begun: bool,
     unflushed: bool,
+    /// What a rule demands of it. Boxed: of few transfers anything is demanded.
+    held: Option<Box<Held>>,
     /// Bytes of data moved so far.
     pub data: u64,
     /// Which side it waits for.
@@ -104,9 +119,16 @@ impl Pump {
             primed: matches!(length, BodyLength::None),
             begun: false,
             unflushed: false,
+            held: None,
             data: 0,
             waits: Waits::Source,
         }
+    }
+
+    /// Lets no longer body through, and none faster than this. Only right before a body is read.
+    pub fn hold_to(&mut self, most: Option<u64>, pacer: Option<Box<Pacer>>) {
+        let demands = most.is_some() || pacer.is_some();
+        self.held = demands.then(|| Box::new(Held { most, pacer }));
     }
 
     /// Everything was read and written.
@@ -136,6 +158,12 @@ impl Pump {
         self.unflushed = false;
     }
 
+    /// The head, as it is written.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Gives the head back: to send it again, or to use its memory again.
     #[must_use]
     pub fn take_head(&mut self) -> Vec<u8> {
@@ -156,14 +184,21 @@ impl Pump {
         if !self.primed {
             self.primed = true;
             self.lead_in(input);
-            self.decode(input)?;
+            self.decode_within(input)?;
         }
         loop {
             ready!(self.poll_write(context, input, sink))?;
             if self.complete {
                 return self.poll_flush(context, sink);
             }
-            if self.decode(input)? {
+            if let Some(pacer) = self.held.as_mut().and_then(|held| held.pacer.as_mut())
+                && pacer.poll(context, self.data).is_pending()
+            {
+                self.waits = Waits::Rate;
+                ready!(self.poll_flush(context, sink))?;
+                return Poll::Pending;
+            }
+            if self.decode_within(input)? {
                 continue;
             }
             match buffer::poll_fill(context, source, input) {
@@ -177,6 +212,19 @@ impl Pump {
                 Poll::Ready(Ok(_)) => {}
             }
         }
+    }
+
+    /// Queues what the buffer holds of the body, counts it, and stops where it is too much.
+    fn decode_within(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
+        let more = self.decode(input)?;
+        let Some(held) = &mut self.held else { return Ok(more) };
+        if held.most.is_some_and(|most| self.data > most) {
+            return Err(PumpError::TooLong);
+        }
+        if let Some(pacer) = &mut held.pacer {
+            pacer.count(self.data);
+        }
+        Ok(more)
     }
 
     fn poll_write<W: AsyncWrite + Unpin>(

@@ -10,8 +10,19 @@ use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
+use crate::gate::KeptRequest;
+use crate::rates::Lease;
 use crate::refuse::Refusal;
 use crate::worker::Worker;
+
+/// What a tunnel was asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// Where it leads.
+    pub destination: Destination,
+    /// The request that became a tunnel by an upgrade; `None` for a tunnel from its beginning.
+    pub request: Option<KeptRequest>,
+}
 
 /// One request or tunnel. Its record is written when it is dropped, whatever happened, so that a
 /// cancelled task leaves its line as well (invariant 4).
@@ -24,8 +35,11 @@ pub struct Flow {
     pub worker: Arc<Worker>,
     /// Who speaks.
     pub identity: Identity,
-    /// Where a tunnel leads, to ask the gate again when the configuration has changed.
-    pub destination: Option<Destination>,
+    /// What a tunnel was asked for, to ask the gate again when the configuration has changed. Boxed: of
+    /// requests that are answered at once it is not kept.
+    pub asked: Option<Box<Asked>>,
+    /// Its place under a rule with a rate limit.
+    pub lease: Option<Box<Lease>>,
     /// When the request arrived.
     pub started: Instant,
     /// Bytes up and down that the metrics know of.
@@ -52,6 +66,7 @@ impl Flow {
             reason: None,
             detail: None,
             basis: Basis::default(),
+            tunnel_sni: None,
             parent: None,
             dialled: None,
             reused: false,
@@ -71,7 +86,8 @@ impl Flow {
             snapshot: worker.snapshot.load_full(),
             worker: worker.clone(),
             identity: identity.clone(),
-            destination: None,
+            asked: None,
+            lease: None,
             started: Instant::now(),
             counted: (0, 0),
             ended: None,
@@ -133,6 +149,9 @@ impl Drop for Flow {
         self.record.phases.total = ended.saturating_duration_since(self.started);
         self.count_bytes();
         self.worker.metrics.finished(&self.record);
+        if !self.snapshot.gate.policies.is_empty() {
+            self.worker.metrics.decided(&self.record);
+        }
         self.worker.log.write(&self.record);
         if let Some(sink) = &self.worker.shared.sink {
             sink.record(&self.record);

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use egret_core::destination::{Destination, Host};
 use egret_core::gate::{Grant, Permit};
 use egret_core::policy::{Ask, RequestFacts, Seen};
+use egret_core::reason::Reason;
 use egret_core::route::ParentGroup;
 use tokio::time::Instant;
 
+use crate::credentials;
 use crate::flow::Flow;
 use crate::inlet::tls;
 use crate::refuse::Refusal;
@@ -64,6 +66,39 @@ pub fn decide(
         _ => None,
     };
     Ok(Decision { permit, parent, request })
+}
+
+/// Decides again on a flow that is under way, by the snapshot that is in force now, and for the address that
+/// it leads to. The record names the rule that allows it now.
+pub fn decide_again(
+    flow: &mut Flow,
+    destination: &Destination,
+    request: Option<RequestFacts<'_>>,
+) -> Option<Refusal> {
+    let snapshot = flow.worker.snapshot.load_full();
+    credentials::refresh_groups(&snapshot, &mut flow.identity);
+    let seen = request.map_or(Seen::Tunnel, Seen::Request);
+    let ask = Ask { seen, ..ask_about_tunnel(flow, destination) };
+    let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
+        Some(address) if flow.record.parent.is_none() => {
+            snapshot.gate.check_address(&ask, &permit, address.ip())
+        }
+        _ => snapshot.gate.grant_unresolved(&ask, &permit).map(|grant| grant.basis().clone()),
+    });
+    flow.snapshot = snapshot;
+    if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
+        return Some(Refusal::new(Reason::PolicyChanged, detail));
+    }
+    if let Err(failure) = tls::still_admits(&flow.worker, &flow.identity) {
+        return Some(Refusal::new(Reason::PolicyChanged, failure.detail));
+    }
+    match outcome {
+        Err(denial) => Some(Refusal { reason: Reason::PolicyChanged, ..denial.into() }),
+        Ok(basis) => {
+            flow.record.basis = basis;
+            None
+        }
+    }
 }
 
 /// Resolves the destination where that is ours to do, and grants the addresses that pass.

@@ -180,6 +180,9 @@ impl Refusal {
         if !reply.target.is_empty() {
             lines.push(("Asked for", reply.target.to_owned()));
         }
+        if let Some(said) = self.said() {
+            lines.push(("Why", said.to_owned()));
+        }
         if let Some(facts) = &self.basis.by {
             lines.push(("Rule", format!("{} of policy {}", facts.rule, facts.policy)));
         }
@@ -196,6 +199,11 @@ impl Refusal {
     /// Whom to ask: whom the rule names, else whom the configuration names.
     fn contact<'a>(&'a self, reply: &Reply<'a>) -> Option<&'a str> {
         self.basis.by.as_ref().and_then(|facts| facts.contact.as_deref()).or(reply.contact)
+    }
+
+    /// What the rule says to whoever is refused.
+    fn said(&self) -> Option<&str> {
+        self.basis.by.as_ref().and_then(|facts| facts.reason.as_deref())
     }
 
     fn text(&self, reply: &Reply<'_>) -> String {
@@ -236,13 +244,14 @@ impl Refusal {
         let status = facts.status.to_string();
         let flow = reply.id.to_string();
         let by = self.basis.by.as_deref();
-        let members: [(&str, Option<&str>); 11] = [
+        let members: [(&str, Option<&str>); 12] = [
             ("title", Some(facts.what)),
             ("code", Some(facts.code)),
             ("blame", Some(facts.blame.as_str())),
             ("detail", Some(self.detail.as_str()).filter(|detail| !detail.is_empty())),
             ("policy", by.map(|facts| &*facts.policy)),
             ("rule", by.map(|facts| &*facts.rule)),
+            ("reason", self.said()),
             ("target", Some(reply.target).filter(|target| !target.is_empty())),
             ("advice", Some(facts.advice)),
             ("contact", self.contact(reply)),

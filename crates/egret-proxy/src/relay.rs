@@ -14,11 +14,12 @@ use tokio::time::{Duration, Instant};
 use crate::buffer::{self, Buffer};
 use crate::client::{self, Client};
 use crate::control::{CLOSE, RECHECK};
-use crate::credentials;
+use crate::enforce;
 use crate::flow::Flow;
 use crate::forward::After;
-use crate::gate;
-use crate::inlet::tls;
+use crate::gate::{self, KeptRequest};
+use crate::inspect::{self, Stop};
+use crate::rates::QUANTUM;
 use crate::refuse::Refusal;
 use crate::splice::{SpliceError, Spliced, Splicer};
 use crate::stream::Stream;
@@ -64,11 +65,11 @@ impl Direction {
         from: &mut Stream,
         to: &mut Stream,
         last: bool,
+        mut allowance: usize,
     ) -> Poll<Result<(), Failure>> {
         if self.shut {
             return Poll::Ready(Ok(()));
         }
-        let mut allowance = TURN;
         loop {
             if !self.poll_write(context, to)? {
                 return Poll::Pending;
@@ -196,9 +197,16 @@ impl Watch {
     }
 
     /// Looks. An answer ends the tunnel.
-    fn look(&mut self, flow: &mut Flow, client: &Stream, upstream: &Stream, moved: u64) -> Option<Refusal> {
+    fn look(
+        &mut self,
+        flow: &mut Flow,
+        client: &Stream,
+        upstream: &Stream,
+        moved: u64,
+        held_up: bool,
+    ) -> Option<Refusal> {
         let now = Instant::now();
-        if moved != self.moved {
+        if moved != self.moved || held_up {
             self.moved = moved;
             self.moved_at = now;
         }
@@ -246,6 +254,11 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
     client.deadline.set(watch.next());
     let control = client.control.clone();
     let (mut up_done, mut down_done) = (false, false);
+    let mut inspection = inspect::begin(flow);
+    if inspection.is_some() {
+        up.bytes = 0;
+    }
+    let mut alert = None;
     let ended = poll_fn(|context| {
         control.register(context);
         if control.signals() != 0
@@ -253,17 +266,44 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
         {
             return Poll::Ready(Some(refusal));
         }
+        // Who is ahead of the rate of a rule waits. Its peers are heard again when it goes on.
+        let mut turn = TURN;
+        let mut held_up = false;
+        if let Some(pacer) = flow.lease.as_mut().and_then(|lease| lease.own_pacer()) {
+            turn = QUANTUM;
+            held_up = pacer.poll(context, up.bytes + down.bytes).is_pending();
+        }
         // The client's direction first: what it is to read at the beginning then goes out together with what
         // TLS has to say, and not behind it.
-        if !down_done {
-            match down.poll(context, upstream, &mut client.stream, up_done) {
+        if !down_done && !held_up {
+            match down.poll(context, upstream, &mut client.stream, up_done, turn) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => down_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),
             }
         }
-        if !up_done {
-            match up.poll(context, &mut client.stream, upstream, down_done) {
+        if let Some(look) = &mut inspection {
+            match look.poll(context, &mut client.stream, &mut up.waiting, flow) {
+                Poll::Pending => {
+                    if let Some(until) = look.until() {
+                        client.deadline.set(until.min(watch.next()));
+                    }
+                }
+                Poll::Ready(Ok(())) => {
+                    up.bytes = buffer::filled(&up.waiting).len() as u64;
+                    inspection = None;
+                }
+                Poll::Ready(Err(Stop::Broken(error))) => {
+                    return Poll::Ready(Some(broken(Failure::Reading(error), true)));
+                }
+                Poll::Ready(Err(Stop::Refused(refusal, said))) => {
+                    alert = Some(said);
+                    return Poll::Ready(Some(*refusal));
+                }
+            }
+        }
+        if !up_done && !held_up && inspection.is_none() {
+            match up.poll(context, &mut client.stream, upstream, down_done, turn) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => up_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),
@@ -278,18 +318,35 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
         while client.deadline.poll(context).is_ready() {
             (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
             flow.count_bytes();
-            if let Some(refusal) = watch.look(flow, &client.stream, upstream, up.bytes + down.bytes) {
+            let moved = up.bytes + down.bytes;
+            if let Some(refusal) = watch.look(flow, &client.stream, upstream, moved, held_up) {
                 return Poll::Ready(Some(refusal));
             }
-            client.deadline.set(watch.next());
+            let mut next = watch.next();
+            match inspection.as_ref().and_then(|look| look.until()) {
+                Some(until) if until > Instant::now() => next = next.min(until),
+                // What there is of a hello is looked at for the last time.
+                Some(_) => context.waker().wake_by_ref(),
+                None => {}
+            }
+            client.deadline.set(next);
         }
         Poll::Pending
     })
     .await;
     (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
+    if let Some(lease) = &mut flow.lease {
+        lease.own_pacer().map(|pacer| pacer.count(up.bytes + down.bytes));
+    }
     flow.worker.metrics.tunnel_closed();
     let Some(refusal) = ended else { return After::Done };
     flow.failed(&refusal);
+    if let Some(alert) = alert {
+        client::reset(upstream);
+        // Boxed: few tunnels end so.
+        Box::pin(inspect::say(client, buffer::filled(&down.waiting), alert)).await;
+        return After::Close;
+    }
     // A reset on one side is a reset on the other: neither may take what it has for complete.
     client::reset(upstream);
     After::Reset
@@ -308,25 +365,15 @@ fn signalled(control: &crate::control::Control, flow: &mut Flow) -> Option<Refus
 
 /// Asks the gate again, under the snapshot that is in force now.
 fn recheck(flow: &mut Flow) -> Option<Refusal> {
-    let snapshot = flow.worker.snapshot.load_full();
-    let destination = flow.destination.clone()?;
-    credentials::refresh_groups(&snapshot, &mut flow.identity);
-    let ask = gate::ask_about_tunnel(flow, &destination);
-    let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
-        Some(address) if flow.record.parent.is_none() => {
-            snapshot.gate.check_address(&ask, &permit, address.ip()).map(|_| ())
-        }
-        _ => snapshot.gate.grant_unresolved(&ask, &permit).map(|_| ()),
-    });
-    flow.snapshot = snapshot;
-    if let Err(detail) = credentials::still_hold(&flow.snapshot, &flow.identity) {
-        return Some(Refusal::new(Reason::PolicyChanged, detail));
+    // Taken out, because the rest of the flow changes.
+    let asked = flow.asked.take()?;
+    let refusal =
+        gate::decide_again(flow, &asked.destination, asked.request.as_ref().map(KeptRequest::facts));
+    flow.asked = Some(asked);
+    if refusal.is_none() {
+        enforce::move_to_rule(flow);
     }
-    if let Err(failure) = tls::still_admits(&flow.worker, &flow.identity) {
-        return Some(Refusal::new(Reason::PolicyChanged, failure.detail));
-    }
-    let denial = outcome.err()?;
-    Some(Refusal { reason: Reason::PolicyChanged, ..denial.into() })
+    refusal
 }
 
 fn broken(failure: Failure, up: bool) -> Refusal {

@@ -235,5 +235,8 @@ async fn sweep(worker: Arc<Worker>) {
         tokio::time::sleep(SWEEP).await;
         let snapshot = worker.snapshot.load_full();
         worker.pool.sweep(snapshot.generation, snapshot.upstream.pool_idle);
+        if worker.index == 0 {
+            worker.shared.rates.sweep(tokio::time::Instant::now());
+        }
     }
 }

@@ -7,10 +7,12 @@ use tokio::time::Instant;
 use crate::buffer::{self, Buffer};
 use crate::client::Client;
 use crate::control::Registered;
-use crate::flow::Flow;
+use crate::enforce;
+use crate::flow::{Asked, Flow};
 use crate::forward::After;
 use crate::forward::connect::failed;
 use crate::gate;
+use crate::http1::BodyLength;
 use crate::refuse::Refusal;
 use crate::relay::{self, Opened};
 use crate::stream::Stream;
@@ -25,10 +27,11 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// # Errors
 /// The refusal.
 async fn connect(flow: &mut Flow, destination: &Destination) -> Result<(Stream, Option<Buffer>), Refusal> {
-    flow.destination = Some(destination.clone());
+    flow.asked = Some(Box::new(Asked { destination: destination.clone(), request: None }));
     flow.record.treatment = Treatment::Tunnel;
     let decision = gate::decide(flow, destination, None)?;
     let grant = gate::grant(flow, destination, &decision).await?;
+    enforce::admit(flow, BodyLength::None)?;
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;
     let Some(group) = &decision.parent else {
@@ -95,8 +98,19 @@ impl Tunnel {
     /// Relays to the end.
     pub async fn serve(mut self: Box<Self>) {
         let Self { client, flow, opened, .. } = &mut *self;
-        if relay::run(client, flow, opened).await == After::Reset {
-            client.reset();
+        match relay::run(client, flow, opened).await {
+            After::Reset => client.reset(),
+            // Boxed: few tunnels end so.
+            After::Close => Box::pin(self.linger()).await,
+            After::Keep | After::Done => {}
         }
+    }
+
+    /// Gives the client time to read why it was refused, when all else is over.
+    async fn linger(self: Box<Self>) {
+        let Self { mut client, flow, opened, registered } = *self;
+        drop((flow, opened));
+        client.linger().await;
+        drop(registered);
     }
 }

@@ -15,6 +15,7 @@ use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
 use crate::credentials::Credentials;
 use crate::metrics::{Limit, WorkerMetrics};
+use crate::rates::Rates;
 use crate::throttle::Throttle;
 use crate::upstream::Upstream;
 use crate::upstream::pool::Pool;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub credentials: Arc<Credentials>,
     /// Counts client connections.
     pub connections: Connections,
+    /// What identities have done under rules with a rate limit. It outlives snapshots.
+    pub rates: Rates,
     /// UDP associations that are open.
     pub udp_associations: Arc<AtomicUsize>,
     /// TLS of the listeners that speak it, by their addresses.

@@ -162,6 +162,7 @@ async fn serve(
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
     metrics.limit_client_names(snapshot.limits.client_names);
+    metrics.limit_policy_rules(snapshot.limits.policy_rules);
     metrics.config_loaded(snapshot.generation);
     let shared = Arc::new(Shared {
         tls: bound.iter().filter_map(|bound| Some((bound.address, bound.tls.clone()?))).collect(),
@@ -170,6 +171,7 @@ async fn serve(
         upstream,
         credentials,
         connections: Default::default(),
+        rates: Default::default(),
         udp_associations: Default::default(),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),

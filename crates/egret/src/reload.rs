@@ -119,6 +119,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     crate::tls::apply(&app.listeners, &listeners);
     app.server.recheck();
     app.metrics.limit_client_names(compiled.snapshot.limits.client_names);
+    app.metrics.limit_policy_rules(compiled.snapshot.limits.policy_rules);
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
     }

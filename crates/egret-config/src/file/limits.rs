@@ -49,6 +49,15 @@ pub struct Limits {
     /// `(other)`. Metric label: `client_names`.
     #[schemars(range(max = 1_000_000))]
     pub client_names: u32,
+    /// Rules of policies that metrics tell apart; the decisions of any others count under `(other)`. Metric
+    /// label: `policy_rules`.
+    #[schemars(range(max = 1_000_000))]
+    pub policy_rules: u32,
+    /// Identities whose use of rules with `rateLimit` is counted, each for itself and rule. Those that do
+    /// nothing are forgotten; when there is room for no more, new ones share one allowance for each rule.
+    /// Metric label: `rate_limit_entries`.
+    #[schemars(range(min = 64, max = 16_777_216))]
+    pub rate_limit_entries: u32,
 }
 
 impl Default for Limits {
@@ -65,6 +74,8 @@ impl Default for Limits {
             h2_streams: limits.h2_streams,
             handshakes: small(limits.handshakes),
             client_names: small(limits.client_names),
+            policy_rules: small(limits.policy_rules),
+            rate_limit_entries: small(limits.rate_limit_entries),
         }
     }
 }
@@ -82,6 +93,8 @@ impl From<&Limits> for settings::Limits {
             h2_streams: limits.h2_streams,
             handshakes: limits.handshakes as usize,
             client_names: limits.client_names as usize,
+            policy_rules: limits.policy_rules as usize,
+            rate_limit_entries: limits.rate_limit_entries as usize,
         }
     }
 }

@@ -39,6 +39,7 @@ struct Inner {
     policies: Vec<Policy>,
     compiled: Compiled,
     default_allow: bool,
+    enforces: bool,
 }
 
 impl Default for Policies {
@@ -54,7 +55,8 @@ impl Policies {
     pub fn compile(mut policies: Vec<Policy>, default_allow: bool) -> Self {
         compiled::sort(&mut policies);
         let compiled = compiled::compile(&policies);
-        Self { inner: Arc::new(Inner { policies, compiled, default_allow }) }
+        let enforces = !default_allow || policies.iter().any(|policy| policy.mode == model::Mode::Enforce);
+        Self { inner: Arc::new(Inner { policies, compiled, default_allow, enforces }) }
     }
 
     /// Decides. Takes time for the policies that are for this client alone, and no memory.
@@ -92,6 +94,12 @@ impl Policies {
     #[must_use]
     pub fn asks_requests(&self) -> bool {
         self.inner.compiled.asks_requests
+    }
+
+    /// Whether anything can be refused. Where all policies are only watched, nothing is.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.inner.enforces
     }
 
     /// Whether nothing is asked: there is no policy.

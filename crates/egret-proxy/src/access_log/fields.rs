@@ -64,6 +64,7 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.text("auditPolicy", &facts.policy);
         out.text("auditRule", &facts.rule);
     }
+    optional(record.tunnel_sni.as_deref(), |name| out.text("tunnelSni", name));
     match &record.parent {
         Some(parent) => out.joined("route", "parent:", parent),
         // What was never dialled took no route.

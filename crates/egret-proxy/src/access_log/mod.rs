@@ -14,7 +14,7 @@ mod sink;
 mod squid;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests wait on threads of their own")]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod writer;
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::body::{Pump, PumpError, Waits};
 use crate::buffer::{self, Buffer};
 use crate::client::Client;
-use crate::control::CLOSE;
+use crate::control::{CLOSE, RECHECK};
 use crate::http1::response::{Asked, parse};
 use crate::http1::{HeadLimits, Parsed, ResponseHead};
 use crate::metrics::Limit;
@@ -31,6 +31,18 @@ pub struct Failed {
 impl Failed {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { refusal: Refusal::new(reason, detail), unanswered: false }
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, unanswered: false }
+    }
+}
+
+impl From<Refusal> for Broken {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal }
     }
 }
 
@@ -104,7 +116,8 @@ impl HeadReader {
 /// Sends the request and waits for a response head, interim ones included.
 ///
 /// # Errors
-/// What the client will read.
+/// What the client will read. [`Reason::PolicyChanged`]: the configuration changed. Whoever finds that the
+/// exchange may go on asks again.
 pub async fn head(
     client: &mut Client,
     upstream: &mut UpstreamConnection,
@@ -122,6 +135,10 @@ pub async fn head(
         client.control.register(context);
         if client.control.has(CLOSE) {
             return Poll::Ready(Err(Failed::new(Reason::Draining, "")));
+        }
+        if client.control.has(RECHECK) {
+            client.control.clear(RECHECK);
+            return Poll::Ready(Err(Failed::new(Reason::PolicyChanged, "")));
         }
         if client.stream.is_aborted() {
             return Poll::Ready(Err(Failed::new(Reason::ClientAborted, "while waiting for the response")));
@@ -172,7 +189,10 @@ pub async fn head(
                     format!("no response within {:?}", snapshot.timeouts.response),
                 )));
             };
-            if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
+            if upload.pump.waits == Waits::Rate {
+                // It is the proxy that holds it up.
+                *stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+            } else if let Some(stalled) = stall.check(upload.pump.data, upload.waits_for_client()) {
                 count(client, stalled);
                 return Poll::Ready(Err(upload_stalled(stalled, upload)));
             }
@@ -203,6 +223,10 @@ fn poll_upload(
         Poll::Ready(Err(PumpError::Truncated)) => {
             upload.broken = true;
             Err(Failed::new(Reason::ClientAborted, "the request body ended before it was complete"))
+        }
+        Poll::Ready(Err(PumpError::TooLong)) => {
+            upload.broken = true;
+            Err(Failed::new(Reason::BodyTooLarge, ""))
         }
         Poll::Ready(Err(PumpError::Framing(error))) => {
             upload.broken = true;
@@ -246,7 +270,7 @@ fn upload_stalled(stalled: Stalled, upload: &Upload) -> Failed {
         (Stalled::Idle, Waits::Source) => {
             Failed::new(Reason::RequestTimeout, "nothing of the request body came within timeouts.bodyIdle")
         }
-        (Stalled::Idle, Waits::Sink) => {
+        (Stalled::Idle, Waits::Sink | Waits::Rate) => {
             Failed::new(Reason::TransferStalled, "the upstream took nothing of the request body")
         }
     }
@@ -276,7 +300,7 @@ fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> F
 /// Moves the response to the client, and goes on with the request if it is not through yet.
 ///
 /// # Errors
-/// Why the client has not got the whole response.
+/// Why the client has not got the whole response. [`Reason::PolicyChanged`] as above.
 pub async fn transfer(
     client: &mut Client,
     upstream: &mut UpstreamConnection,
@@ -290,12 +314,21 @@ pub async fn transfer(
         if client.control.has(CLOSE) {
             return broken(Reason::Draining, "closed at the end of the drain period");
         }
+        if client.control.has(RECHECK) {
+            client.control.clear(RECHECK);
+            return broken(Reason::PolicyChanged, "");
+        }
         if client.stream.is_aborted() {
             return broken(Reason::ClientAborted, "the client reset the stream");
         }
         if !upload.is_over() {
-            // What becomes of the upload does not change the response any more.
-            let _ = poll_upload(context, client, upstream, upload);
+            // What becomes of the upload does not change the response any more, unless a rule forbids it.
+            let outcome = poll_upload(context, client, upstream, upload);
+            if let Err(failed) = outcome
+                && failed.refusal.reason == Reason::BodyTooLarge
+            {
+                return Poll::Ready(Err(Broken { refusal: failed.refusal }));
+            }
         }
         match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -311,6 +344,8 @@ pub async fn transfer(
                     "the connection was closed within the response body",
                 );
             }
+            // No response is bounded.
+            Poll::Ready(Err(PumpError::TooLong)) => return broken(Reason::Internal, ""),
             Poll::Ready(Err(PumpError::Framing(error))) => {
                 return broken(error.response_reason(), error.describe());
             }
@@ -327,7 +362,9 @@ pub async fn transfer(
         });
         while client.deadline.poll(context).is_ready() {
             let for_client = download.waits == Waits::Sink || upload.waits_for_client();
-            if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {
+            if download.waits == Waits::Rate || upload.pump.waits == Waits::Rate {
+                *stall = Stall::new(&snapshot.timeouts, &snapshot.limits);
+            } else if let Some(stalled) = stall.check(download.data + upload.pump.data, for_client) {
                 count(client, stalled);
                 let slower = if for_client { "the client" } else { "the upstream" };
                 return broken(Reason::TransferStalled, &format!("waiting for {slower}"));

@@ -1,5 +1,6 @@
 //! Forwarding plain requests.
 
+mod again;
 pub mod connect;
 pub mod exchange;
 pub mod request;
@@ -14,6 +15,7 @@ use egret_core::settings::Snapshot;
 
 use crate::body::{Pump, Sink};
 use crate::client::{Client, head_limits};
+use crate::enforce;
 use crate::flow::Flow;
 use crate::gate::{self, Decision, HeadFields};
 use crate::http1::fields::{FieldName, list};
@@ -92,6 +94,7 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
     let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
     flow.record.bytes_up += exchange.upload.pump.data;
     client.spare.request_head = exchange.upload.pump.take_head();
+    let outcome = outcome.map_err(|refusal| in_particular(flow, refusal));
     match (outcome?, exchange.upstream.take()) {
         (Delivered::Whole { keep_client, keep_upstream }, upstream) => {
             if let Some(upstream) = upstream.filter(|_| keep_upstream) {
@@ -132,6 +135,14 @@ impl Exchange {
             self.written.head = self.upload.pump.take_head();
         }
     }
+}
+
+/// A body that is cut off is noticed where nothing is known of rules.
+fn in_particular(flow: &Flow, refusal: Refusal) -> Refusal {
+    if refusal.reason == Reason::BodyTooLarge && refusal.basis.by.is_none() {
+        return enforce::body_too_long(flow);
+    }
+    refusal
 }
 
 /// Sends the request and passes the response on.
@@ -201,6 +212,23 @@ fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan:
     request::write(memory, client.filled(), head, plan.way.to_parent, &extra)
 }
 
+/// Goes on with an exchange as long as the gate allows it, which is asked whenever the configuration changes.
+/// No function: what it holds would be held by one more future.
+macro_rules! going_on {
+    ($flow:ident, $plan:ident, $upload:ident, $exchange:expr) => {
+        loop {
+            match $exchange.await {
+                Err(ended) if ended.refusal.reason == Reason::PolicyChanged => {
+                    if let Some(refusal) = again::decide($flow, $plan, $upload.pump.head()) {
+                        break Err(refusal.into());
+                    }
+                }
+                outcome => break outcome,
+            }
+        }
+    };
+}
+
 /// Sends the request and gets a response head. A kept connection that turns out to be dead is
 /// replaced once, when the request may be sent twice.
 async fn send(
@@ -217,8 +245,17 @@ async fn send(
     };
     let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
     if let Some(upstream) = kept {
+        if let Err(refusal) = hold_to_rule(flow, plan, exchange) {
+            keep(client, flow, plan.way.key.clone(), upstream);
+            return Err(refusal);
+        }
         let (upstream, upload) = exchange.use_connection(upstream);
-        match exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await {
+        match going_on!(
+            flow,
+            plan,
+            upload,
+            exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+        ) {
             Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
                 flow.worker.metrics.pool(PoolEvent::Retry);
@@ -233,12 +270,26 @@ async fn send(
             Some(grant) => grant,
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
+        hold_to_rule(flow, plan, exchange)?;
         connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await
     })
     .await?;
     let (upstream, upload) = exchange.use_connection(upstream);
-    let outcome = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    let outcome = going_on!(
+        flow,
+        plan,
+        upload,
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+    );
     outcome.map_err(|failed| failed.refusal)
+}
+
+/// Holds a request to the rule that allows it, as long as nothing of it has gone upstream.
+fn hold_to_rule(flow: &mut Flow, plan: &Plan, exchange: &mut Exchange) -> Result<(), Refusal> {
+    enforce::admit(flow, plan.body)?;
+    let most = flow.record.rule().and_then(|rule| rule.max_body_bytes);
+    exchange.upload.pump.hold_to(most, flow.lease.as_ref().and_then(|lease| lease.pacer()));
+    Ok(())
 }
 
 enum Delivered {
@@ -264,12 +315,13 @@ async fn respond(
         if interim > MAX_INTERIM {
             return Err(Refusal::new(Reason::MalformedResponse, "too many interim responses"));
         }
-        response = Box::pin(pass_interim(client, plan, upstream, upload, response, snapshot)).await?;
+        response = Box::pin(pass_interim(client, flow, plan, upstream, upload, response, snapshot)).await?;
     }
     if response.status == 407 && upstream.parent.is_some() {
         return Err(Refusal::new(Reason::ParentRefused, "the parent proxy wants credentials (407)"));
     }
     if response.status == 101 {
+        again::keep(flow, plan, upload.pump.head());
         return switch(client, flow, plan, upstream, response, snapshot).await;
     }
     flow.record.status = response.status;
@@ -280,7 +332,9 @@ async fn respond(
     let (body, keep_upstream) = (response.body, response.keep_alive);
     client.spare.response_fields = response.fields;
     let mut download = Pump::new(body, delivery.sink, plan.limits, head);
-    let outcome = exchange::transfer(client, upstream, upload, &mut download, snapshot).await;
+    download.hold_to(None, flow.lease.as_ref().and_then(|lease| lease.pacer()));
+    let outcome =
+        going_on!(flow, plan, upload, exchange::transfer(client, upstream, upload, &mut download, snapshot));
     flow.record.bytes_down += download.data;
     client.spare.response_head = download.take_head();
     if let Err(broken) = outcome {
@@ -289,7 +343,8 @@ async fn respond(
         if !download.has_begun() && !matches!(reason, Reason::ClientAborted | Reason::TransferStalled) {
             return Err(broken.refusal);
         }
-        flow.failed(&broken.refusal);
+        let refusal = in_particular(flow, broken.refusal);
+        flow.failed(&refusal);
         return Ok(Delivered::Broken);
     }
     let clean = upload.is_done() && upstream.input.is_none();
@@ -301,6 +356,7 @@ async fn respond(
 
 async fn pass_interim(
     client: &mut Client,
+    flow: &mut Flow,
     plan: &Plan,
     upstream: &mut UpstreamConnection,
     upload: &mut Upload,
@@ -317,7 +373,12 @@ async fn pass_interim(
         written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;
     }
     client.spare.response_head = head;
-    let next = exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits).await;
+    let next = going_on!(
+        flow,
+        plan,
+        upload,
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+    );
     next.map_err(|failed| failed.refusal)
 }
 

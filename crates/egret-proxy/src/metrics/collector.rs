@@ -33,6 +33,7 @@ impl Collector for Scrape {
         phases(inner, &mut out)?;
         handshakes(inner, &mut out)?;
         clients(inner, &mut out)?;
+        rules(inner, &mut out)?;
         limits_and_pool(inner, &mut out)?;
         credentials(inner, &mut out)?;
         sources(&inner.sources, &mut out)?;
@@ -184,6 +185,29 @@ fn clients(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
     for client in &clients {
         for (direction, count) in [("up", client.up), ("down", client.down)] {
             counter(&mut encoder, &[("client", &client.name), ("direction", direction)], count)?;
+        }
+    }
+    Ok(())
+}
+
+fn rules(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let rules = inner.rules.figures();
+    let mut encoder = out.family(&families::POLICY_DECISIONS)?;
+    for rule in &rules {
+        for (action, count) in rule.decisions.iter().filter(|(_, count)| *count > 0) {
+            let labels = [("policy", &*rule.policy), ("rule", &*rule.rule), ("action", *action)];
+            counter(&mut encoder, &labels, *count)?;
+        }
+    }
+    let mut encoder = out.family(&families::POLICY_AUDIT_DENIALS)?;
+    for rule in rules.iter().filter(|rule| rule.audited > 0) {
+        counter(&mut encoder, &[("policy", &*rule.policy), ("rule", &*rule.rule)], rule.audited)?;
+    }
+    let mut encoder = out.family(&families::POLICY_REFUSALS)?;
+    for rule in &rules {
+        for (reason, count) in rule.refused.iter().filter(|(_, count)| *count > 0) {
+            let labels = [("policy", &*rule.policy), ("rule", &*rule.rule), ("reason", *reason)];
+            counter(&mut encoder, &labels, *count)?;
         }
     }
     Ok(())

@@ -73,6 +73,12 @@ families! {
         "Finished requests and tunnels of clients with a proven name, by that name and by whose fault it was that they failed (none: they went well). The first `limits.clientNames` names are told apart; all others are (other).";
     CLIENT_BYTES = "egret_client_bytes_total", Counter, ["client", "direction"],
         "Payload bytes of clients with a proven name, by that name and direction.";
+    POLICY_DECISIONS = "egret_policy_decisions_total", Counter, ["policy", "rule", "action"],
+        "Finished requests and tunnels by the rule that decided on them and what it said: Allow, Deny; (default) where none did. Nothing is counted while there are no policies. The first `limits.policyRules` rules are told apart; all others are (other).";
+    POLICY_AUDIT_DENIALS = "egret_policy_audit_denials_total", Counter, ["policy", "rule"],
+        "Finished requests and tunnels that a rule of a policy in mode Audit would have denied.";
+    POLICY_REFUSALS = "egret_policy_refusals_total", Counter, ["policy", "rule", "reason"],
+        "Requests and tunnels that a rule allowed and that were refused or ended by what it demands besides, by reason code; and those that a rule denied when it came into force (policy-changed).";
     LIMIT_HITS = "egret_limit_hits_total", Counter, ["limit"],
         "How often a limit was struck.";
     CREDENTIALS = "egret_credentials_total", Counter, ["method", "result"],

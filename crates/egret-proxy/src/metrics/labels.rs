@@ -170,6 +170,10 @@ label! {
         Handshakes = "handshakes",
         /// `limits.clientNames`.
         ClientNames = "client_names",
+        /// `limits.policyRules`.
+        PolicyRules = "policy_rules",
+        /// `limits.rateLimitEntries`.
+        RateLimitEntries = "rate_limit_entries",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

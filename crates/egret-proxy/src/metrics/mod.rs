@@ -8,6 +8,7 @@ mod families;
 mod histogram;
 mod labels;
 mod process;
+mod rules;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub struct Metrics {
 struct Inner {
     workers: Vec<Arc<WorkerMetrics>>,
     clients: Arc<clients::Clients>,
+    rules: Arc<rules::Rules>,
     sources: Sources,
     build: BuildInfo,
     generation: AtomicU64,
@@ -68,10 +70,13 @@ impl Metrics {
     #[must_use]
     pub fn new(workers: usize, build: BuildInfo, sources: Sources) -> Self {
         let clients: Arc<clients::Clients> = Arc::default();
-        let of_worker = || WorkerMetrics { clients: clients.clone(), ..WorkerMetrics::default() };
+        let rules: Arc<rules::Rules> = Arc::default();
+        let of_worker =
+            || WorkerMetrics { clients: clients.clone(), rules: rules.clone(), ..WorkerMetrics::default() };
         let inner = Arc::new(Inner {
             workers: (0..workers.max(1)).map(|_| Arc::new(of_worker())).collect(),
             clients,
+            rules,
             sources,
             build,
             generation: AtomicU64::new(0),
@@ -94,6 +99,11 @@ impl Metrics {
     /// How many clients' names are told apart (`limits.clientNames`). Those that are known stay.
     pub fn limit_client_names(&self, most: usize) {
         self.inner.clients.limit(most);
+    }
+
+    /// How many rules of policies are told apart (`limits.policyRules`). Those that are known stay.
+    pub fn limit_policy_rules(&self, most: usize) {
+        self.inner.rules.limit(most);
     }
 
     /// The first configuration is in use. Not counted as a reload.

@@ -2,7 +2,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use egret_core::gate::Basis;
+use egret_core::policy::RuleFacts;
+use egret_core::policy::model::Action;
 use egret_core::reason::Reason;
+use egret_core::record::FlowRecord;
 
 use super::families;
 use super::*;
@@ -146,6 +150,14 @@ fn labels_are_those_of_the_table() {
     metrics.worker(0).credentials(CredentialMethod::Basic, CredentialResult::Accepted);
     metrics.worker(0).handshake_failed(Reason::ClientCertificateExpired);
     metrics.worker(0).clients.finished(&"CN=a \"client\"".into(), None);
+    let by = RuleFacts::new("web", "allow web", Action::Allow);
+    let audit = Some(Arc::new(RuleFacts::new("soon", "deny all", Action::Deny)));
+    let basis = Basis { audit, ..Basis::of(by) };
+    metrics.worker(0).decided(&FlowRecord {
+        basis,
+        reason: Some(Reason::RateLimited),
+        ..crate::access_log::tests::a_record()
+    });
     let text = metrics.render(None).body;
     for family in families::ALL.iter().filter(|family| !family.labels.is_empty()) {
         let line = text

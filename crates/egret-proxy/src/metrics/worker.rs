@@ -12,6 +12,7 @@ use egret_core::record::FlowRecord;
 use super::clients::Clients;
 use super::histogram::Histogram;
 use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
+use super::rules::Rules;
 
 /// Outcomes of a request: every reason, and one more for going well.
 pub(super) const OUTCOMES: usize = Reason::COUNT + 1;
@@ -37,6 +38,8 @@ pub struct WorkerMetrics {
     pub(super) handshake_failures: Box<[AtomicU64]>,
     /// Shared by all workers.
     pub(super) clients: Arc<Clients>,
+    /// Shared by all workers.
+    pub(super) rules: Arc<Rules>,
     /// The one thread that may add.
     #[cfg(debug_assertions)]
     pub(super) writer: std::sync::OnceLock<std::thread::ThreadId>,
@@ -60,6 +63,7 @@ impl Default for WorkerMetrics {
             handshakes: Default::default(),
             handshake_failures: (0..Reason::COUNT).map(|_| AtomicU64::new(0)).collect(),
             clients: Arc::default(),
+            rules: Arc::default(),
             #[cfg(debug_assertions)]
             writer: std::sync::OnceLock::new(),
         }
@@ -92,6 +96,13 @@ impl WorkerMetrics {
             }
         }
         self.phase(Phase::Total, phases.total);
+    }
+
+    /// Counts what policies decided on a finished flow, where there are any.
+    pub fn decided(&self, record: &FlowRecord) {
+        if self.rules.finished(record) {
+            self.limit_hit(Limit::PolicyRules);
+        }
     }
 
     /// In debug builds, and so in tests, a second thread that adds is found at once.

@@ -109,6 +109,7 @@ fn a_record() -> FlowRecord {
         reason: None,
         detail: None,
         basis: Basis::of(RuleFacts::new("web", "allow web", Action::Allow)),
+        tunnel_sni: None,
         parent: None,
         dialled: Some("203.0.113.5:8080".parse().unwrap()),
         reused: false,

@@ -180,7 +180,8 @@ prop_compose! {
             workload: workload.map(|(namespace, account)| Arc::new(workload_of(&namespace, account.as_deref()))),
             user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Groups::default() }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
-            basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
+            basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), tunnel_sni: None,
+            parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
         }
     }

@@ -12,7 +12,7 @@ use egret_core::policy::model::Action;
 use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 
 /// A request that went well.
-pub(super) fn a_record() -> FlowRecord {
+pub(crate) fn a_record() -> FlowRecord {
     FlowRecord {
         id: FlowIds::new(1, 0, 1).next_id(),
         started: UNIX_EPOCH + Duration::from_millis(1_763_725_680_123),
@@ -27,6 +27,7 @@ pub(super) fn a_record() -> FlowRecord {
         reason: None,
         detail: None,
         basis: Basis::of(RuleFacts::new("web", "allow web", Action::Allow)),
+        tunnel_sni: None,
         parent: None,
         dialled: Some("203.0.113.5:80".parse().unwrap()),
         reused: false,

@@ -24,9 +24,11 @@ use crate::buffer::{self, Buffer};
 use crate::client::Client;
 use crate::control::{CLOSE, RECHECK};
 use crate::credentials;
+use crate::enforce;
 use crate::flow::Flow;
 use crate::forward::After;
 use crate::gate;
+use crate::http1::BodyLength;
 use crate::metrics::Limit;
 use crate::refuse::Refusal;
 
@@ -286,6 +288,7 @@ impl Association {
             return Err(Refusal::new(Reason::ParentWithoutUdp, ""));
         }
         let grant = gate::grant(flow, destination, &decision).await?;
+        enforce::admit(flow, BodyLength::None)?;
         let Some(address) = grant.addresses().first().copied() else {
             return Err(Refusal::new(Reason::DnsNotFound, "the name has no address"));
         };
