@@ -57,6 +57,7 @@ fn a_record(id: egret_core::flow_id::FlowId, target: String) -> FlowRecord {
         upstream: Some(Protocol::Http11),
         traceparent: None,
         span: None,
+        tunnel_sni: None,
         interim: false,
     }
 }

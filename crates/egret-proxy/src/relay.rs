@@ -336,7 +336,9 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
     .await;
     (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
     if let Some(lease) = &mut flow.lease {
-        lease.own_pacer().map(|pacer| pacer.count(up.bytes + down.bytes));
+        if let Some(pacer) = lease.own_pacer() {
+            pacer.count(up.bytes + down.bytes);
+        }
     }
     flow.worker.metrics.tunnel_closed();
     let Some(refusal) = ended else { return After::Done };
