@@ -144,6 +144,7 @@ pub async fn fresh(
         generation: snapshot.generation,
         parent: parent_form,
         pinned: false,
+        tls: None,
     })
 }
 

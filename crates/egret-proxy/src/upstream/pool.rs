@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use egret_core::destination::Destination;
 use egret_core::settings::UpstreamSettings;
+use egret_flows::flow::TlsFacts;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Duration, Instant};
@@ -31,6 +32,18 @@ pub struct UpstreamConnection {
     pub parent: Option<ParentForm>,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
+    /// What was agreed in TLS with the origin, once somebody has asked.
+    pub tls: Option<Arc<TlsFacts>>,
+}
+
+impl UpstreamConnection {
+    /// What was agreed in TLS with the origin; `None` without TLS.
+    pub fn tls_facts(&mut self) -> Option<Arc<TlsFacts>> {
+        if self.tls.is_none() {
+            self.tls = self.stream.upstream_tls_facts().map(Arc::new);
+        }
+        self.tls.clone()
+    }
 }
 
 /// What a request needs to be taken by an HTTP parent.
