@@ -312,7 +312,11 @@ impl Flow {
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.
-        if !record.interim && !is_upgraded && self.treatment != Treatment::Tunnel && self.capture != Level::Bodies {
+        if !record.interim
+            && !is_upgraded
+            && self.treatment != Treatment::Tunnel
+            && self.capture != Level::Bodies
+        {
             self.request.body.length = self.request.body.length.max(record.bytes_up);
             if let Some(response) = &mut self.response {
                 response.body.length = response.body.length.max(record.bytes_down);

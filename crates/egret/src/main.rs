@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Certs(args)) => certs::run(&args),
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
+        Some(Command::Flows(args)) => flows::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
