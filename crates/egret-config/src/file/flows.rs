@@ -35,7 +35,7 @@ pub enum CaptureMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CapturePlan {
-    /// How much.
+    /// How much of a flow is kept.
     #[schemars(example = &"Bodies")]
     pub mode: CaptureMode,
     /// The most bytes of each body, or with a unit; of a WebSocket, of all messages from each side. By default
