@@ -28,6 +28,7 @@ pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem
     checks.sizes();
     checks.dns();
     checks.upstream();
+    checks.interception();
     checks.authentication(complete);
     checks.rules(complete);
     checks.parents(complete);
@@ -217,6 +218,18 @@ impl Checks<'_> {
             if servers[..index].contains(server) {
                 self.find(&format!("/dns/servers/{index}"), format!("`{server}` is named twice"), "");
             }
+        }
+    }
+
+    fn interception(&mut self) {
+        let interception = &self.config.file().interception;
+        if interception.leaf_lifetime.0 < Duration::from_secs(600) {
+            let help = "write 10m or more";
+            self.find("/interception/leafLifetime", "certificates would end while they are in use", help);
+        }
+        if interception.everything && interception.enabled == Some(false) {
+            let help = "take one of the two out";
+            self.find("/interception/everything", "`everything` is on, and `enabled` is off", help);
         }
     }
 

@@ -49,6 +49,8 @@ pub enum Treatment {
     Forward,
     /// Bytes relayed unseen (CONNECT, or after an upgrade).
     Tunnel,
+    /// TLS was ended here: a tunnel that was looked into, or a request in one.
+    Intercept,
     /// Answered by the proxy itself (its own page, a refusal before the gate).
     Local,
 }
@@ -60,6 +62,7 @@ impl Treatment {
         match self {
             Self::Forward => "forward",
             Self::Tunnel => "tunnel",
+            Self::Intercept => "intercept",
             Self::Local => "local",
         }
     }

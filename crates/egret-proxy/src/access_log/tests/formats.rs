@@ -170,7 +170,12 @@ prop_compose! {
             (any::<Option<SocketAddr>>(), any::<bool>(), any::<u64>(), any::<u64>(), any_phases()),
         (user_agent, referer, traceparent, span, interim) in
             (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<([u8; 16], [u8; 8])>>(), any::<bool>()),
-        treatment in prop::sample::select(vec![Treatment::Forward, Treatment::Tunnel, Treatment::Local]),
+        treatment in prop::sample::select(vec![
+            Treatment::Forward,
+            Treatment::Tunnel,
+            Treatment::Intercept,
+            Treatment::Local,
+        ]),
         tls in prop::option::of((any::<String>(), any::<Option<String>>())),
         workload in prop::option::of((any::<String>(), any::<Option<String>>())),
     ) -> FlowRecord {
