@@ -150,9 +150,6 @@ reasons! {
     TlsExpected = "tls-expected", 400, Client, "tls_protocol_error",
         "The tunnel was to be looked into, and the client does not speak TLS in it.",
         "The detail says what it speaks. Use TLS, or have the rule that allows the destination say `tls: Tunnel`.";
-    ServerNameMismatch = "server-name-mismatch", 403, Policy, "http_request_denied",
-        "The TLS handshake in the tunnel names another host than the client asked the proxy for.",
-        "Ask for the host that is meant. If the two names are one on purpose, the rule can say `serverName: Any`.";
     Misdirected = "misdirected-request", 421, Client, "http_request_error",
         "The request names another host than the tunnel that it came through.",
         "Send it over a connection of its own; clients that share connections between hosts try again by themselves.";
@@ -177,6 +174,15 @@ reasons! {
     DeniedByDefault = "denied-by-default", 403, Policy, "http_request_denied",
         "No rule of the proxy's configuration allows this destination.",
         "Ask whoever runs the proxy to allow it; name the destination and the flow id.";
+    SniMismatch = "sni-mismatch", 403, Policy, "http_request_denied",
+        "The TLS hello inside the tunnel names another host than the one that the tunnel was asked for (domain fronting).",
+        "Ask the proxy for the host that is meant. If another name is needed there, whoever runs the proxy can say `tls: {serverName: Any}` in the rule.";
+    TlsVersionTooLow = "tls-version-too-low", 403, Policy, "tls_protocol_error",
+        "The client offers no version of TLS that the rule accepts (`tls.minVersion`).",
+        "Use a client that speaks a later version of TLS, or have the rule changed.";
+    ClientHelloMalformed = "client-hello-malformed", 403, Policy, "tls_protocol_error",
+        "What the client sent through the tunnel begins as TLS and is no valid hello, so nobody can tell whom it is for.",
+        "The detail says what is wrong with it. If the client is well known, capture the bytes and report it.";
     DeniedByGuard = "denied-by-guard", 403, Policy, "destination_ip_prohibited",
         "The destination is an address that the built-in guard protects (loopback, link-local, metadata, multicast, or the proxy itself).",
         "If the destination is meant to be reached, add it to `guard.allow`.";

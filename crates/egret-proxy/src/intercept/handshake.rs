@@ -78,7 +78,7 @@ pub(super) async fn serve(
             return other_protocol(client, flow, opening, registered, look).await;
         }
         Hello::Malformed(malformed) => {
-            flow.failed(&Refusal::new(Reason::ClientTlsFailed, malformed.to_string()));
+            flow.failed(&Refusal::new(Reason::ClientHelloMalformed, malformed.to_string()));
             close(client, flow, &tls::alert(DECODE_ERROR)).await;
             return None;
         }
@@ -245,12 +245,12 @@ fn judge(hello: &ClientHello, opening: &Opening) -> Judged {
         ServerName::Host(named) => {
             // With the certificate that the client expects, so that it can read the answer.
             let detail = format!("the client asked for {asked}, and its TLS handshake is for {named}");
-            let refusal = Refusal::new(Reason::ServerNameMismatch, detail);
+            let refusal = Refusal::new(Reason::SniMismatch, detail);
             Judged::Serve { host: named.clone(), refusal: Some(refusal) }
         }
         ServerName::Invalid(_) => {
-            let detail = "the server name in the TLS handshake is no host";
-            let refusal = Refusal::new(Reason::ClientTlsFailed, detail);
+            let detail = "the server name in the TLS hello is no host";
+            let refusal = Refusal::new(Reason::SniMismatch, detail);
             Judged::Refuse { refusal, alert: DECODE_ERROR }
         }
     }
