@@ -239,6 +239,13 @@ impl Checks<'_> {
             let help = "write 10ms or more (RFC 8305 section 5)";
             self.find("/upstream/attemptDelay", "attempts would follow each other too fast", help);
         }
+        for (index, origin) in upstream.origins.iter().enumerate() {
+            if origin.only_trusted_ca && origin.trusted_ca.is_none() {
+                let pointer = format!("/upstream/origins/{index}/onlyTrustedCA");
+                let help = "name the file in `trustedCA`";
+                self.find(&pointer, "no CA is named that these hosts may be signed by", help);
+            }
+        }
         for (index, address) in upstream.source_addresses.iter().enumerate() {
             let same = |other: &&crate::values::SourceAddress| other.0.is_ipv4() == address.0.is_ipv4();
             if upstream.source_addresses[..index].iter().any(|other| same(&other)) {

@@ -182,7 +182,9 @@ impl Compiler<'_> {
     fn upstream(&mut self) -> UpstreamSettings {
         let upstream = &self.config.file().upstream;
         let trusted_ca = self.trusted_ca("/upstream/trustedCA", upstream.trusted_ca.as_ref());
-        UpstreamSettings { trusted_ca, ..upstream.into() }
+        let origins = upstream.origins.iter().map(|origin| origin.settings(self.base_dir)).collect();
+        let crls = upstream.crl.iter().map(|path| self.base_dir.join(&path.0)).collect();
+        UpstreamSettings { trusted_ca, origins, crls, ..upstream.into() }
     }
 
     fn dns(&mut self) -> DnsSettings {

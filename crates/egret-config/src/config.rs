@@ -142,6 +142,8 @@ impl Config {
             .ca
             .iter()
             .flat_map(|ca| std::iter::once(&ca.certificate).chain(&ca.key).chain(&ca.password_file));
+        let origins = file.upstream.origins.iter().flat_map(|origin| origin.files());
+        let ca = ca.chain(origins).chain(&file.upstream.crl);
         paths.extend(ca.map(|path| base_dir.join(&path.0)));
         paths.extend(lists::files(file, base_dir));
         paths.extend(policies::files(file, base_dir));

@@ -10,6 +10,7 @@ mod limits;
 mod listeners;
 mod lists;
 mod logs;
+mod origins;
 mod pac;
 mod policy;
 mod socks;
@@ -31,6 +32,7 @@ pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
 pub use lists::{HostList, ListFormat};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
+pub use origins::{Accepted, ClientCertificate, OriginRule};
 pub use pac::Pac;
 pub use policy::{
     ApiVersion, DEFAULT_PRIORITY, DefaultAction, HeaderMatch, HttpMatch, LabelSelector, PolicyAction,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
 use crate::gate::Basis;
-use crate::identity::{ClientTls, User, Workload};
+use crate::identity::{ClientTls, TlsVersion, User, Workload};
 use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
@@ -83,6 +83,16 @@ pub struct Phases {
     pub total: Duration,
 }
 
+/// A TLS session with an origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The version that was agreed.
+    pub version: TlsVersion,
+    /// What was wrong with the certificate and accepted by a setting: codes with commas between; `None` for
+    /// nothing.
+    pub excused: Option<Box<str>>,
+}
+
 /// The record of one flow.
 #[derive(Clone, Debug)]
 pub struct FlowRecord {
@@ -132,6 +142,8 @@ pub struct FlowRecord {
     pub downstream: Protocol,
     /// The protocol the upstream spoke.
     pub upstream: Option<Protocol>,
+    /// The TLS session with the upstream, where it is an origin that TLS was spoken with here.
+    pub upstream_tls: Option<Arc<UpstreamTls>>,
     /// The `traceparent` (W3C trace context) that the client sent, if it did.
     pub traceparent: Option<String>,
     /// The span that this flow is, where tracing is on: trace id and span id.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::authentication::Authentication;
 use crate::gate::Gate;
 use crate::identity::{NamePattern, TlsVersion};
+use crate::pattern::HostPattern;
 use crate::route::Routes;
 
 /// Everything a flow is decided by. Immutable; a reload makes a new one (invariant 2).
@@ -81,7 +82,7 @@ impl Default for InterceptionSettings {
     }
 }
 
-/// The files of a CA that signs for origins.
+/// The files of a certificate with its key: of the CA that signs for origins, or one that is shown to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaFiles {
     /// The certificate with its chain: PEM, combined PEM, or PKCS#12.
@@ -264,6 +265,10 @@ pub struct UpstreamSettings {
     pub source_v6: Option<IpAddr>,
     /// PEM of further CAs that origins may be signed by.
     pub trusted_ca: Option<Arc<[u8]>>,
+    /// What holds for TLS with some hosts. The first that names a host holds for it; CAs add up.
+    pub origins: Vec<OriginTls>,
+    /// Files with revocation lists.
+    pub crls: Vec<PathBuf>,
     /// Kept connections without work, for one origin and worker.
     pub pool_per_origin: usize,
     /// Kept connections without work, in all and by worker.
@@ -282,6 +287,8 @@ impl Default for UpstreamSettings {
             source_v4: None,
             source_v6: None,
             trusted_ca: None,
+            origins: Vec::new(),
+            crls: Vec::new(),
             pool_per_origin: 256,
             pool_total: 4096,
             pool_idle: Duration::from_secs(60),
@@ -289,6 +296,27 @@ impl Default for UpstreamSettings {
             attempt_delay: Duration::from_millis(250),
         }
     }
+}
+
+/// What holds for TLS with some hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OriginTls {
+    /// Which hosts.
+    pub hosts: Vec<HostPattern>,
+    /// The file with further CAs that they may be signed by.
+    pub trusted_ca: Option<PathBuf>,
+    /// They may be signed by those alone.
+    pub only_trusted_ca: bool,
+    /// A certificate that is shown to them.
+    pub client_certificate: Option<CaFiles>,
+    /// The lowest version.
+    pub min_version: TlsVersion,
+    /// HTTP/1.1 alone is spoken with them.
+    pub http1_only: bool,
+    /// What may be wrong with their certificates, by code.
+    pub accept: Vec<&'static str>,
+    /// SHA-256 of certificates that are taken for them whoever signed them.
+    pub pins: Vec<[u8; 32]>,
 }
 
 /// Which families are asked for, and which is tried first.

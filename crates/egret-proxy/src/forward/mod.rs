@@ -150,6 +150,7 @@ async fn run(
         return Err(Refusal::new(Reason::Internal, "a response without a connection"));
     };
     flow.record.upstream = Some(response.version);
+    flow.record.upstream_tls.clone_from(&upstream.tls);
     flow.first_byte();
     respond(client, flow, plan, upstream, &mut exchange.upload, response, snapshot).await
 }

@@ -36,6 +36,7 @@ fn a_refusal() -> FlowRecord {
         basis: Basis::default(),
         dialled: None,
         upstream: None,
+        upstream_tls: None,
         bytes_up: 0,
         bytes_down: 0,
         phases: Phases { total: Duration::from_micros(85), ..Phases::default() },
@@ -186,7 +187,7 @@ prop_compose! {
             user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Groups::default() }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
-            phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
+            phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, upstream_tls: None, traceparent, span, interim,
         }
     }
 }
