@@ -41,6 +41,8 @@ pub struct Overrides {
     pub access_log: Option<String>,
     /// `--log-format`: instead of `accessLog.format`.
     pub access_log_format: Option<String>,
+    /// `--intercept`: `interception.everything` is true.
+    pub intercept: bool,
     /// `--workers`: instead of `workers`.
     pub workers: Option<u32>,
 }
@@ -69,6 +71,7 @@ impl Overrides {
             log_format: text(&self.log_format),
             access_log: text(&self.access_log),
             access_log_format: text(&self.access_log_format),
+            intercept: self.intercept,
             workers: self.workers,
         }
     }
@@ -103,6 +106,12 @@ impl Overrides {
                 path => map(&flag, [("file", path_node("--access-log", Path::new(path)))]),
             };
             set(root, &["accessLog", "output"], node);
+        }
+        if self.intercept {
+            for field in ["enabled", "everything"] {
+                let position = yaml::flag("--intercept");
+                set(root, &["interception", field], Node { position, kind: Kind::Bool(true) });
+            }
         }
         if let Some(workers) = self.workers {
             let kind = Kind::Number(workers.into(), workers.to_string());

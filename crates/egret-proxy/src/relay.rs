@@ -245,7 +245,10 @@ pub struct Opened {
 /// Relays until both directions are finished, or the tunnel is ended.
 pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> After {
     let Opened { upstream, early, own } = opened;
-    flow.record.treatment = Treatment::Tunnel;
+    // What has become of a request that was looked into is still that.
+    if flow.record.treatment != Treatment::Intercept {
+        flow.record.treatment = Treatment::Tunnel;
+    }
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();
     let mut up = Direction::new(client.input.take(), 0);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
@@ -14,6 +14,7 @@ use egret_tls::server::ServerTls;
 use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
 use crate::credentials::Credentials;
+use crate::intercept::Interceptor;
 use crate::metrics::{Limit, WorkerMetrics};
 use crate::rates::Rates;
 use crate::throttle::Throttle;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub handshakes: Arc<AtomicUsize>,
     /// Bounds what the diagnostic log says about handshakes that fail.
     pub handshake_log: Throttle,
+    /// What makes certificates for origins; `None` where nothing is intercepted. A reload puts another one in.
+    pub interception: ArcSwapOption<Interceptor>,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.

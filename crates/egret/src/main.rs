@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod cli;
 mod diagnostics;
+mod interception;
 mod machine;
 mod otlp;
 mod policy;

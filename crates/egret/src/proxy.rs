@@ -21,9 +21,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
 use crate::diagnostics::Diagnostics;
+use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, machine, reload};
+use crate::{banner, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -53,6 +54,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
+    /// What signs for origins.
+    pub intercepting: Mutex<Intercepting>,
 }
 
 /// Settings that are fixed for the life of the process.
@@ -145,6 +148,8 @@ async fn serve(
     settle(&mut compiled, &addresses, &own, &instance);
     let snapshot = compiled.snapshot;
 
+    let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
+        .map_err(failure("interception cannot be started"))?;
     let upstream = Upstream::new(&snapshot).map_err(|error| failure("starting")(error.to_string()))?;
     let upstream = Arc::new(upstream);
     let log = AccessLog::start(&snapshot.access_log, workers)
@@ -173,6 +178,7 @@ async fn serve(
         connections: Default::default(),
         rates: Default::default(),
         udp_associations: Default::default(),
+        interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
@@ -191,7 +197,9 @@ async fn serve(
         listeners,
         fixed,
         lists,
+        intercepting: Mutex::new(intercepting),
     });
+    let files = files.into_iter().chain(interception::lock(&app.intercepting).files()).collect();
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }

@@ -15,7 +15,7 @@ use crate::http1::target::Scheme;
 use crate::metrics::{Limit, PoolEvent};
 use crate::refuse::Refusal;
 use crate::upstream::pool::{ParentForm, PoolKey, UpstreamConnection};
-use crate::upstream::{self, Alpn, DialError, Roots};
+use crate::upstream::{self, Alpn, DialError};
 
 /// Where a request's connection leads.
 #[derive(Debug)]
@@ -100,6 +100,7 @@ pub async fn fresh(
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;
     let mut parent_form = None;
+    let mut tls = None;
     let (mut stream, address) = match &decision.parent {
         None => {
             let began = Instant::now();
@@ -132,9 +133,10 @@ pub async fn fresh(
     if scheme == Scheme::Https {
         let began = Instant::now();
         let deadline = began + snapshot.timeouts.tls;
-        let outcome =
-            upstream.tls_connect(stream, &destination.host, Roots::Origin, Alpn::Http1, deadline).await;
-        stream = outcome.map_err(|error| failed(flow, error))?;
+        let outcome = upstream.tls_connect_origin(stream, &destination.host, Alpn::Http1, deadline).await;
+        let (over_tls, facts) = outcome.map_err(|error| failed(flow, error))?;
+        stream = over_tls;
+        tls = Some(facts);
         flow.record.phases.tls = Some(began.elapsed());
     }
     Ok(UpstreamConnection {
@@ -143,6 +145,7 @@ pub async fn fresh(
         address,
         generation: snapshot.generation,
         parent: parent_form,
+        tls,
         pinned: false,
     })
 }

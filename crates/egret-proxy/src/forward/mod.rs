@@ -22,6 +22,7 @@ use crate::http1::fields::{FieldName, list};
 use crate::http1::response::Asked;
 use crate::http1::target::{Scheme, Target};
 use crate::http1::{BodyLength, HeadLimits, ParseError, RequestHead, ResponseHead};
+use crate::intercept::Opening;
 use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
 use crate::relay::Opened;
@@ -54,6 +55,8 @@ pub enum Served {
     Answered(After),
     /// A tunnel, to be relayed from here on.
     Tunnel(Opened),
+    /// A tunnel that is looked into from here on.
+    Inside(Box<Opening>),
 }
 
 /// A request that passed the gate, and what is needed to send it.
@@ -81,7 +84,7 @@ struct Plan {
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
-    flow.record.treatment = Treatment::Forward;
+    flow.record.treatment = if client.inside.is_some() { Treatment::Intercept } else { Treatment::Forward };
     let planned = plan(client, flow, head).map(|plan| (write_request(client, flow, head, &plan), plan));
     // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
     client.consume(head.length);
@@ -158,6 +161,7 @@ async fn run(
         return Err(Refusal::new(Reason::Internal, "a response without a connection"));
     };
     flow.record.upstream = Some(response.version);
+    flow.record.upstream_tls.clone_from(&upstream.tls);
     flow.first_byte();
     respond(client, flow, plan, upstream, &mut exchange.upload, response, snapshot).await
 }
@@ -418,7 +422,14 @@ fn write_response(
 ) -> Vec<u8> {
     let mut out = std::mem::take(&mut client.spare.response_head);
     let input = crate::buffer::filled(&upstream.input);
-    response::write(&mut out, input, response, plan.version, delivery, plan.asked.head, &snapshot.http);
+    let written = response::Written {
+        client: plan.version,
+        delivery,
+        to_head_request: plan.asked.head,
+        http: &snapshot.http,
+        strip_alt_svc: client.inside.is_some() && snapshot.interception.strip_alt_svc,
+    };
+    response::write(&mut out, input, response, &written);
     if let Some(buffer) = &mut upstream.input {
         buffer.consume(response.length);
     }

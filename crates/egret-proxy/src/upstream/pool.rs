@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use egret_core::destination::Destination;
+use egret_core::record::UpstreamTls;
 use egret_core::settings::UpstreamSettings;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -29,6 +30,8 @@ pub struct UpstreamConnection {
     pub generation: u64,
     /// It leads to an HTTP parent, which takes whole URLs.
     pub parent: Option<ParentForm>,
+    /// The TLS session, where it leads to an origin over TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
 }
