@@ -94,6 +94,13 @@ pub fn move_to_rule(flow: &mut Flow) {
     flow.lease = Some(Box::new(Lease::take_over(account, &rule, &limit, before.as_deref())));
 }
 
+/// Whether a datagram may pass now. One that comes too early is lost, as datagrams are.
+pub fn lets_datagram_pass(flow: &mut Flow) -> bool {
+    let moved = flow.record.bytes_up + flow.record.bytes_down;
+    let pacer = flow.lease.as_mut().and_then(|lease| lease.own_pacer());
+    !pacer.is_some_and(|pacer| pacer.is_in_debt(moved))
+}
+
 /// A refusal by what the rule that allowed the flow demands, with what it says to whoever is refused.
 #[must_use]
 pub fn refusal(flow: &Flow, reason: Reason, mut detail: String) -> Refusal {
