@@ -144,3 +144,40 @@ impl Who {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use egret_core::identity::{
+        CertificateName, ClientCertificate, ClientTls, NameKind, Proof, TlsVersion, User, Workload,
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_identity_is_counted_by_the_best_that_is_known_of_it() {
+        let address = "[::ffff:192.0.2.1]:9".parse().unwrap();
+        let mut identity = Identity::from_address(address);
+        assert_eq!(Who::of(&identity).to_string(), "192.0.2.1", "whatever its port");
+        let workload =
+            Workload { namespace: "shop".into(), pod: Some("cart-1".into()), ..Default::default() };
+        identity.workload = Some(Arc::new(workload.clone()));
+        assert_eq!(Who::of(&identity).to_string(), "shop/cart-1");
+        let workload = Workload { service_account: Some("cart".into()), ..workload };
+        identity.workload = Some(Arc::new(workload));
+        assert_eq!(Who::of(&identity).to_string(), "shop/cart", "all pods of an account together");
+        let name = CertificateName::new(NameKind::Uri, "spiffe://td/ns/shop/sa/cart");
+        identity.tls = Some(Arc::new(ClientTls {
+            version: TlsVersion::Tls13,
+            cipher_suite: "",
+            server_name: None,
+            resumed: false,
+            certificate: Some(Arc::new(ClientCertificate::new(vec![name]))),
+            listener: address,
+            judged_by: 0,
+        }));
+        assert_eq!(Who::of(&identity), Who::Certificate("spiffe://td/ns/shop/sa/cart".into()));
+        let groups = Vec::<Arc<str>>::new().into();
+        identity.user = Some(User { name: "alice".into(), proof: Proof::Jwt, groups });
+        assert_eq!(Who::of(&identity), Who::User("alice".into()));
+    }
+}
