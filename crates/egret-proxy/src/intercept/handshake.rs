@@ -25,6 +25,7 @@ use crate::client::Client;
 use crate::control::{CLOSE, CLOSE_IDLE, Registered};
 use crate::flow::Flow;
 use crate::inlet::{Onward, http1, http2, tls};
+use crate::inspect;
 use crate::refuse::{Format, Refusal, Reply};
 use crate::stream::Stream;
 use crate::tls_server::TlsServer;
@@ -87,6 +88,7 @@ pub(super) async fn serve(
             return None;
         }
     };
+    inspect::note_name(&hello, &mut flow);
     let host = match judge(&hello, &opening) {
         Judged::Serve { host, refusal } => {
             let refusal = opening.refusal.clone().or(refusal);
@@ -233,7 +235,10 @@ fn judge(hello: &ClientHello, opening: &Opening) -> Judged {
     if hello.max_version() < lowest {
         let detail =
             format!("the client offers no more than {}, and {lowest} is required", hello.max_version());
-        let refusal = Refusal::new(Reason::ClientTlsFailed, detail);
+        // What no rule asks for, the TLS library does.
+        let by_rule = demand.min_version.is_some();
+        let reason = if by_rule { Reason::TlsVersionTooLow } else { Reason::ClientTlsFailed };
+        let refusal = Refusal::new(reason, detail);
         return Judged::Refuse { refusal, alert: tls::PROTOCOL_VERSION };
     }
     let any_name = demand.server_name == Some(ServerNameRule::Any);
@@ -244,7 +249,9 @@ fn judge(hello: &ClientHello, opening: &Opening) -> Judged {
         }
         ServerName::Host(named) => {
             // With the certificate that the client expects, so that it can read the answer.
-            let detail = format!("the client asked for {asked}, and its TLS handshake is for {named}");
+            let detail = format!(
+                "domain fronting: the client asked for {asked}, and its TLS handshake is for {named}"
+            );
             let refusal = Refusal::new(Reason::SniMismatch, detail);
             Judged::Serve { host: named.clone(), refusal: Some(refusal) }
         }
