@@ -15,6 +15,7 @@ pub struct Interception {
     /// Whether tunnels are looked into where a rule says `tls: Intercept`. By default they are as soon as there is
     /// such a rule, or with `everything`. With `false`, such rules let tunnels pass unseen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
     pub enabled: Option<bool>,
     /// Whether every tunnel is looked into unless a rule says `tls: Tunnel`; `--intercept` does the same. What no
     /// rule names is decrypted then.

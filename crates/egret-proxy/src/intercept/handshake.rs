@@ -115,13 +115,14 @@ pub(super) async fn serve(
     };
     let mut client = shake(client, connection, &mut flow, &opening, began).await?;
     drop(present);
+    let generation = flow.snapshot.generation;
     if !begins(&mut client, &mut flow, &opening).await {
         drop(flow);
         client.linger().await;
         return None;
     }
     drop(flow);
-    let inside = Inside { destination: opening.destination.clone(), refusal };
+    let inside = Inside { destination: opening.destination.clone(), refusal, generation };
     drop(opening);
     client.inside = Some(Arc::new(inside));
     if client.stream.alpn() == Some(b"h2") {

@@ -106,6 +106,8 @@ pub struct Inside {
     pub destination: Destination,
     /// Every request is refused.
     refusal: Option<Refusal>,
+    /// The generation of the snapshot that it was opened under.
+    generation: u64,
 }
 
 /// Whether a tunnel is to be opened; where policy is not of that opinion, `None`, and the tunnel has to pass
@@ -160,6 +162,16 @@ async fn decide(flow: &mut Flow, destination: &Destination, say: Vec<u8>) -> Opt
 
 fn ask<'a>(flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
     Ask { seen: Seen::TunnelToOpen, ..gate::ask_about_tunnel(flow, destination) }
+}
+
+/// Whether a tunnel that was opened would be so under the flow's snapshot as well. What a rule on networks says of it
+/// is left to the gate.
+fn still_opens(flow: &Flow, destination: &Destination) -> bool {
+    match flow.snapshot.gate.evaluate(&ask(flow, destination)) {
+        Ok(permit) => permit.verdict().look_inside || permit.verdict().address_matters,
+        // The request will be told why.
+        Err(_) => true,
+    }
 }
 
 /// Whether a refusal is told inside the tunnel: who is refused would have been looked into.
