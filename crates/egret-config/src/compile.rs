@@ -255,6 +255,7 @@ impl Compiler<'_> {
             leaf_lifetime: interception.leaf_lifetime.0,
             cache_entries: interception.cache_entries as usize,
             other_protocols: interception.other_protocols.into(),
+            tunnel_pinned: interception.tunnel_pinned.0,
             strip_alt_svc: interception.strip_alt_svc,
         }
     }

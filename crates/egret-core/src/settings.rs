@@ -63,6 +63,9 @@ pub struct InterceptionSettings {
     pub cache_entries: usize,
     /// What becomes of a tunnel that carries no TLS, where it was to be opened.
     pub other_protocols: OtherProtocols,
+    /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
+    /// zero for never.
+    pub tunnel_pinned: Duration,
     /// `Alt-Svc` is taken out of responses, so that clients do not go around the proxy over HTTP/3.
     pub strip_alt_svc: bool,
 }
@@ -77,6 +80,7 @@ impl Default for InterceptionSettings {
             leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
             cache_entries: 10_000,
             other_protocols: OtherProtocols::default(),
+            tunnel_pinned: Duration::ZERO,
             strip_alt_svc: true,
         }
     }

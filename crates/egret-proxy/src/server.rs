@@ -244,5 +244,6 @@ async fn sweep(worker: Arc<Worker>) {
         if worker.index == 0 {
             worker.shared.rates.sweep(tokio::time::Instant::now());
         }
+        worker.http2.sweep(snapshot.generation, snapshot.upstream.pool_idle);
     }
 }

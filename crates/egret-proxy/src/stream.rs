@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -22,6 +22,9 @@ pub enum Stream {
     /// TLS with an upstream, over another stream (TLS in TLS happens: an https origin through an https
     /// parent).
     Tls(Box<TlsStream<Stream>>),
+    /// A pipe in memory: one request of an HTTP/2 connection to an origin, read and written as HTTP/1.1.
+    /// Upstreams only.
+    Pipe(Box<DuplexStream>),
     /// One stream of an HTTP/2 connection, read and written as HTTP/1.1. Clients only.
     Http2(Box<Bridge>),
 }
@@ -32,7 +35,7 @@ impl Stream {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
-            Self::TlsServer(_) | Self::Tls(_) | Self::Http2(_) => None,
+            Self::TlsServer(_) | Self::Tls(_) | Self::Http2(_) | Self::Pipe(_) => None,
         }
     }
 
@@ -44,7 +47,7 @@ impl Stream {
             Self::Tcp(tcp) => Some(tcp),
             Self::TlsServer(tls) => tls.io().tcp_beneath(),
             Self::Tls(tls) => tls.get_ref().0.tcp_beneath(),
-            Self::Http2(_) => None,
+            Self::Http2(_) | Self::Pipe(_) => None,
         }
     }
 
@@ -53,7 +56,7 @@ impl Stream {
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::TlsServer(_) | Self::Tls(_) => false,
+            Self::Tcp(_) | Self::TlsServer(_) | Self::Tls(_) | Self::Pipe(_) => false,
             Self::Http2(bridge) => bridge.is_aborted(),
         }
     }
@@ -62,7 +65,7 @@ impl Stream {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         match self {
-            Self::Tcp(_) | Self::Http2(_) => None,
+            Self::Tcp(_) | Self::Http2(_) | Self::Pipe(_) => None,
             Self::TlsServer(tls) => tls.connection().alpn_protocol(),
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
         }
@@ -76,7 +79,7 @@ impl Stream {
         match self {
             Self::Tcp(_) => Poll::Ready(Ok(())),
             Self::TlsServer(tls) => tls.poll_close_notify(context),
-            Self::Tls(_) | Self::Http2(_) => Pin::new(self).poll_shutdown(context),
+            Self::Tls(_) | Self::Http2(_) | Self::Pipe(_) => Pin::new(self).poll_shutdown(context),
         }
     }
 }
@@ -98,6 +101,7 @@ impl AsyncRead for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_read(context, buffer),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_read(context, buffer),
         }
     }
 }
@@ -109,6 +113,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write(context, bytes),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_write(context, bytes),
         }
     }
 
@@ -122,6 +127,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write_vectored(context, slices),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_write_vectored(context, slices),
         }
     }
 
@@ -131,6 +137,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => tls.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
             Self::Http2(bridge) => bridge.is_write_vectored(),
+            Self::Pipe(pipe) => pipe.is_write_vectored(),
         }
     }
 
@@ -140,6 +147,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_flush(context),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_flush(context),
         }
     }
 
@@ -149,6 +157,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_shutdown(context),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_shutdown(context),
         }
     }
 }

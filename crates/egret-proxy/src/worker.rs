@@ -19,6 +19,7 @@ use crate::metrics::{Limit, WorkerMetrics};
 use crate::rates::Rates;
 use crate::throttle::Throttle;
 use crate::upstream::Upstream;
+use crate::upstream::http2::Http2Origins;
 use crate::upstream::pool::Pool;
 
 /// Receives every finished record besides the access log: trace export, later the flow store.
@@ -67,6 +68,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Kept upstream connections.
     pub pool: Pool,
+    /// Origins that are spoken with over HTTP/2.
+    pub http2: Http2Origins,
     /// Counters.
     pub metrics: Arc<WorkerMetrics>,
     /// Access lines.
@@ -97,6 +100,7 @@ impl Worker {
             snapshot: ArcSwap::from_pointee(snapshot),
             shared,
             pool: Pool::new(metrics.clone()),
+            http2: Http2Origins::default(),
             metrics,
             log,
             registry: Arc::default(),

@@ -104,8 +104,9 @@ impl Intercepting {
             tracing::warn!("interception: {warning}");
         }
         let same = |running: &&Running| {
-            (running.settings.leaf_lifetime, running.settings.cache_entries)
-                == (settings.leaf_lifetime, settings.cache_entries)
+            let old = &running.settings;
+            (old.leaf_lifetime, old.cache_entries, old.tunnel_pinned)
+                == (settings.leaf_lifetime, settings.cache_entries, settings.tunnel_pinned)
         };
         let interceptor = match self.running.as_ref().filter(same) {
             Some(running) => {

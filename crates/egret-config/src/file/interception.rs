@@ -15,6 +15,7 @@ pub struct Interception {
     /// Whether tunnels are looked into where a rule says `tls: Intercept`. By default they are as soon as there is
     /// such a rule, or with `everything`. With `false`, such rules let tunnels pass unseen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
     pub enabled: Option<bool>,
     /// Whether every tunnel is looked into unless a rule says `tls: Tunnel`; `--intercept` does the same. What no
     /// rule names is decrypted then.
@@ -36,6 +37,10 @@ pub struct Interception {
     pub cache_entries: u32,
     /// What becomes of a tunnel that was to be looked into and carries no TLS: SSH, plain HTTP, a database.
     pub other_protocols: OtherProtocols,
+    /// How long a client is tunnelled to a host, unseen, when it has refused the certificates for it three times in
+    /// a row and insists on the host's own ("pinned"), counted from the last time; 0s for never. Such a tunnel has
+    /// to pass the rules as a tunnel.
+    pub tunnel_pinned: Time,
     /// Whether `Alt-Svc` is taken out of responses. Clients would learn from it that the origin speaks HTTP/3 as
     /// well, and try to reach it past the proxy.
     pub strip_alt_svc: bool,
@@ -81,6 +86,7 @@ impl Default for Interception {
                 settings::OtherProtocols::Refuse => OtherProtocols::Refuse,
                 settings::OtherProtocols::Tunnel => OtherProtocols::Tunnel,
             },
+            tunnel_pinned: Time(settings.tunnel_pinned),
             strip_alt_svc: settings.strip_alt_svc,
         }
     }

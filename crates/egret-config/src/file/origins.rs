@@ -35,12 +35,12 @@ pub struct OriginRule {
     /// whose time is over may be accepted for that, and is still refused under another name. What was accepted
     /// stands in the record of each flow.
     #[serde(default)]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 32), example = serde_json::json!(["expired"]))]
     pub accept: Vec<Accepted>,
     /// Certificates that are accepted whoever signed them, by their SHA-256 (64 hexadecimal digits, with or
     /// without colons). They still must be for the host. Safer than `accept`.
     #[serde(default)]
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 1000), example = serde_json::json!(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]))]
     pub sha256: Vec<Fingerprint>,
 }
 

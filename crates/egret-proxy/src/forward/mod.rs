@@ -26,6 +26,7 @@ use crate::intercept::Opening;
 use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
 use crate::relay::Opened;
+use crate::upstream::Alpn;
 use crate::upstream::pool::{PoolKey, UpstreamConnection};
 
 use connect::Way;
@@ -76,6 +77,8 @@ struct Plan {
     /// The one protocol that the client wants to switch to.
     upgrade: Option<Box<[u8]>>,
     limits: HeadLimits,
+    /// The client speaks HTTP/2, and so will the origin, if it can.
+    wants_http2: bool,
 }
 
 /// Serves one request with an absolute target. The request's head stands at the front of the
@@ -156,10 +159,13 @@ async fn run(
     exchange: &mut Exchange,
     snapshot: &Arc<Snapshot>,
 ) -> Result<Delivered, Refusal> {
-    let response = send(client, flow, plan, exchange, snapshot).await?;
+    let mut response = send(client, flow, plan, exchange, snapshot).await?;
     let Some(upstream) = &mut exchange.upstream else {
         return Err(Refusal::new(Reason::Internal, "a response without a connection"));
     };
+    if upstream.http2 {
+        response.version = Protocol::Http2;
+    }
     flow.record.upstream = Some(response.version);
     flow.record.upstream_tls.clone_from(&upstream.tls);
     flow.first_byte();
@@ -202,6 +208,10 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
         upgrade: head.value(FieldName::Upgrade, input).filter(|_| head.upgrade).map(Box::from),
         authenticates: head.value(FieldName::Authorization, input).is_some_and(is_connection_scheme),
         limits: head_limits(&flow.snapshot.limits),
+        wants_http2: client.inside.is_some()
+            && head.version == Protocol::Http2
+            && *scheme == Scheme::Https
+            && !head.upgrade,
     })
 }
 
@@ -247,7 +257,17 @@ async fn send(
         Some(_) => Some(Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?)),
         None => None,
     };
-    let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
+    let mut alpn = Alpn::Http1;
+    let mut kept = None;
+    if plan.wants_http2 {
+        match Box::pin(connect::shared(flow, &plan.destination, &plan.decision, &plan.way)).await {
+            Ok(connection) => kept = Some(connection),
+            Err(offer) => alpn = offer,
+        }
+    }
+    if kept.is_none() && alpn == Alpn::Http1 {
+        kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
+    }
     if let Some(upstream) = kept {
         if let Err(refusal) = hold_to_rule(flow, plan, exchange) {
             keep(client, flow, plan.way.key.clone(), upstream);
@@ -263,6 +283,10 @@ async fn send(
             Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
                 flow.worker.metrics.pool(PoolEvent::Retry);
+                if plan.wants_http2 {
+                    flow.worker.http2.forget(&plan.way.key);
+                    alpn = Alpn::Http2OrHttp1;
+                }
                 exchange.give_up_connection();
             }
             Err(failed) => return Err(failed.refusal),
@@ -275,7 +299,8 @@ async fn send(
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
         hold_to_rule(flow, plan, exchange)?;
-        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await
+        let Plan { scheme, destination, decision, way, .. } = plan;
+        connect::fresh(flow, *scheme, destination, decision, way, &grant, alpn).await
     })
     .await?;
     let (upstream, upload) = exchange.use_connection(upstream);
@@ -454,7 +479,9 @@ fn is_connection_scheme(credentials: &[u8]) -> bool {
 }
 
 fn keep(client: &mut Client, flow: &mut Flow, key: PoolKey, upstream: UpstreamConnection) {
-    if upstream.pinned {
+    if upstream.http2 {
+        // It was for one request; the connection beneath is kept elsewhere.
+    } else if upstream.pinned {
         client.pinned = Some(Box::new((key, upstream)));
     } else if upstream.generation == flow.worker.snapshot.load().generation {
         let now = flow.end();

@@ -19,7 +19,7 @@ use rustls::ServerConnection;
 use rustls::server::Acceptor;
 use tokio::time::{Duration, Instant};
 
-use super::{Inside, Opening};
+use super::{Inside, Opening, name_of};
 use crate::buffer;
 use crate::client::Client;
 use crate::control::{CLOSE, CLOSE_IDLE, Registered};
@@ -34,6 +34,9 @@ use crate::tunnel::{self, Tunnel};
 /// How long a client may be silent before it is taken for one that waits for the server to speak, where such a
 /// tunnel may pass.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// A client that goes away so soon after the handshake does so for the certificate.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Alerts (RFC 8446 section 6) that are sent before there are any keys.
 const DECODE_ERROR: u8 = 50;
@@ -112,11 +115,18 @@ pub(super) async fn serve(
             return None;
         }
     };
-    let client = finish(client, connection, flow, began).await?;
+    let mut client = shake(client, connection, &mut flow, &opening, began).await?;
     drop(present);
-    let inside = Inside { destination: opening.destination.clone(), refusal };
+    let generation = flow.snapshot.generation;
+    if !begins(&mut client, &mut flow, &opening).await {
+        drop(flow);
+        client.linger().await;
+        return None;
+    }
+    drop(flow);
+    let inside = Inside { destination: opening.destination.clone(), refusal, generation };
     drop(opening);
-    let mut client = Client { inside: Some(Arc::new(inside)), ..client };
+    client.inside = Some(Arc::new(inside));
     if client.stream.alpn() == Some(b"h2") {
         http2::serve(client, listener).await;
         return None;
@@ -301,15 +311,15 @@ async fn accept(
     }
 }
 
-/// The rest of the handshake. Gives the client over TLS; the flow of the tunnel ends with it.
-async fn finish(
-    client: Client,
+/// The rest of the handshake. Gives the client over TLS.
+async fn shake(
+    mut client: Client,
     connection: ServerConnection,
-    mut flow: Flow,
+    flow: &mut Flow,
+    opening: &Opening,
     began: Instant,
 ) -> Option<Client> {
     let limit = flow.snapshot.timeouts.client_tls;
-    let mut client = client;
     client.deadline.set(began + limit);
     let mut stream = Box::new(TlsServer::new(client.stream, connection, client.input.take()));
     let (control, deadline) = (&client.control, &mut client.deadline);
@@ -332,7 +342,6 @@ async fn finish(
                 _ => TlsVersion::Tls13,
             };
             flow.worker.metrics.handshake(version, resumed, began.elapsed());
-            drop(flow);
             return Some(Client { stream: Stream::TlsServer(stream), ..client });
         }
         Err(error) => error,
@@ -341,23 +350,53 @@ async fn finish(
         flow.failed(&Refusal::new(Reason::Draining, ""));
         return None;
     };
-    let refusal = rejected(&error, limit);
-    flow.worker.metrics.handshake_failed(refusal.reason);
-    flow.failed(&refusal);
-    drop(flow);
+    note_rejection(flow, opening, Stage::AfterCertificate, &error);
+    flow.worker.metrics.handshake_failed(flow.record.reason.unwrap_or(Reason::ClientTlsFailed));
     // The alert was sent; it must not be taken away by closing.
     let mut client = Client { stream: stream.into_io(), ..client };
     client.linger().await;
     None
 }
 
-/// What a client means that goes away when it is shown the certificate.
-fn rejected(error: &io::Error, limit: Duration) -> Refusal {
-    let end = End::of(error);
-    let observed = Observed { stage: Stage::AfterCertificate, end, trusts_ca_elsewhere: false };
-    let Some(rejection) = classify(&observed) else {
-        return Refusal::new(Reason::Internal, error.to_string());
+/// Waits for the first byte inside. Some programs look at the certificate only when the handshake is over, and go
+/// away then.
+async fn begins(client: &mut Client, flow: &mut Flow, opening: &Opening) -> bool {
+    let began = Instant::now();
+    client.deadline.set_after(flow.snapshot.timeouts.head);
+    let outcome = poll_fn(|context| {
+        client.control.register(context);
+        if client.control.has(CLOSE | CLOSE_IDLE) {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(outcome) = buffer::poll_fill(context, &mut client.stream, &mut client.input) {
+            return Poll::Ready(Some(outcome));
+        }
+        client.deadline.poll(context).map(|()| None)
+    })
+    .await;
+    let error = match outcome {
+        Some(Ok(1..)) => {
+            opening.interceptor.rejections.accepted(&name_of(&flow.identity), &opening.destination.host);
+            return true;
+        }
+        // It did not need the connection after all, as browsers do that connect ahead.
+        None => return false,
+        Some(Ok(0)) if began.elapsed() > AT_ONCE => return false,
+        Some(Ok(0)) => io::ErrorKind::UnexpectedEof.into(),
+        Some(Err(error)) => error,
     };
+    note_rejection(flow, opening, Stage::Finished, &error);
+    false
+}
+
+/// Notes what a client means that goes away when it has been shown the certificate.
+fn note_rejection(flow: &mut Flow, opening: &Opening, stage: Stage, error: &io::Error) {
+    let end = End::of(error);
+    let client = name_of(&flow.identity);
+    let host = &opening.destination.host;
+    let refused = opening.interceptor.rejections.rejected(&client, host, stage, end, Timestamp::now());
+    let Some(refused) = refused else { return };
+    let rejection = refused.rejection;
     let reason = match rejection {
         Rejection::CaNotTrusted | Rejection::Pinned => Reason::InterceptionRejected,
         Rejection::Other(Cause::Clock | Cause::Certificate) => Reason::InterceptionRejected,
@@ -370,9 +409,14 @@ fn rejected(error: &io::Error, limit: Duration) -> Refusal {
         End::Closed => "it closed the connection when it had seen the certificate".to_owned(),
         End::Reset => "it reset the connection when it had seen the certificate".to_owned(),
         End::Refused => error.to_string(),
-        End::TimedOut => format!("the TLS handshake was not complete after {limit:?}"),
+        End::TimedOut => "the TLS handshake was not complete in time (`timeouts.clientTLS`)".to_owned(),
     };
-    Refusal::new(reason, format!("{}: {said}; {}", rejection.code(), rejection.advice()))
+    let times = if refused.count > 1 { format!(", {} times in a row", refused.count) } else { String::new() };
+    let detail = format!("{}{times}: {said}; {}", rejection.code(), rejection.advice());
+    // A refusal of the tunnel itself says more.
+    if flow.record.reason.is_none() {
+        flow.failed(&Refusal::new(reason, detail));
+    }
 }
 
 /// Closes behind what the client is to read yet. The flow is over.

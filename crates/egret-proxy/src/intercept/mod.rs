@@ -18,12 +18,15 @@ use std::sync::Arc;
 
 use egret_core::destination::{Destination, Host};
 use egret_core::gate::{Basis, Denial};
+use egret_core::identity::Identity;
 use egret_core::policy::model::{TlsDemand, TlsTreatment};
 use egret_core::policy::{Ask, Seen};
 use egret_core::reason::Reason;
 use egret_core::settings::InterceptionSettings;
-use egret_tls::interception::{CaError, InterceptServer, InterceptionCa, MintSettings, Minter};
-use jiff::SignedDuration;
+use egret_tls::interception::{
+    CaError, InterceptServer, InterceptionCa, MintSettings, Minter, RejectionSettings, Rejections,
+};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::control::Registered;
@@ -40,6 +43,8 @@ pub use request::aim;
 pub struct Interceptor {
     /// Makes certificates, and keeps them for a while.
     pub minter: Minter,
+    /// Which clients have refused them.
+    pub rejections: Rejections,
     server: InterceptServer,
 }
 
@@ -61,7 +66,11 @@ impl Interceptor {
     /// The system gives no random bytes.
     pub fn new(ca: Arc<InterceptionCa>, settings: &InterceptionSettings) -> Result<Self, InterceptError> {
         let minter = Minter::new(ca, mint_settings(settings))?;
-        Ok(Self { minter, server: InterceptServer::new()? })
+        let rejections = RejectionSettings {
+            passthrough: SignedDuration::try_from(settings.tunnel_pinned).unwrap_or(SignedDuration::ZERO),
+            ..RejectionSettings::default()
+        };
+        Ok(Self { minter, rejections: Rejections::new(rejections), server: InterceptServer::new()? })
     }
 }
 
@@ -97,6 +106,8 @@ pub struct Inside {
     pub destination: Destination,
     /// Every request is refused.
     refusal: Option<Refusal>,
+    /// The generation of the snapshot that it was opened under.
+    generation: u64,
 }
 
 /// Whether a tunnel is to be opened; where policy is not of that opinion, `None`, and the tunnel has to pass
@@ -142,6 +153,9 @@ async fn decide(flow: &mut Flow, destination: &Destination, say: Vec<u8>) -> Opt
         }
         Ok(_) | Err(_) => return None,
     };
+    if refusal.is_none() && is_pinned(flow, &interceptor, destination) {
+        return None;
+    }
     let demand = by.map(|facts| facts.tls).unwrap_or_default();
     Some(Box::new(Opening { destination: destination.clone(), say, refusal, demand, interceptor }))
 }
@@ -150,12 +164,41 @@ fn ask<'a>(flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
     Ask { seen: Seen::TunnelToOpen, ..gate::ask_about_tunnel(flow, destination) }
 }
 
+/// Whether a tunnel that was opened would be so under the flow's snapshot as well. What a rule on networks says of it
+/// is left to the gate.
+fn still_opens(flow: &Flow, destination: &Destination) -> bool {
+    match flow.snapshot.gate.evaluate(&ask(flow, destination)) {
+        Ok(permit) => permit.verdict().look_inside || permit.verdict().address_matters,
+        // The request will be told why.
+        Err(_) => true,
+    }
+}
+
 /// Whether a refusal is told inside the tunnel: who is refused would have been looked into.
 fn is_shown(denial: &Denial, opens_by_default: bool) -> bool {
     match &denial.by {
         Some(facts) => facts.tls.treatment == Some(TlsTreatment::Intercept),
         None => opens_by_default && matches!(denial.reason, Reason::DeniedByDefault | Reason::DeniedByGuard),
     }
+}
+
+/// Whether the client insists on the host's own certificate, and may have its way: then the tunnel has to pass as
+/// one that nobody looks into.
+fn is_pinned(flow: &Flow, interceptor: &Interceptor, destination: &Destination) -> bool {
+    if flow.snapshot.interception.tunnel_pinned.is_zero() {
+        return false;
+    }
+    let client = name_of(&flow.identity);
+    let until = interceptor.rejections.pinned_until(&client, &destination.host, Timestamp::now());
+    if let Some(until) = until {
+        tracing::info!(client, %destination, %until, "tunnelled: the client has refused other certificates");
+    }
+    until.is_some()
+}
+
+/// What a client's rejections are remembered by: its proven name, else its address.
+fn name_of(identity: &Identity) -> String {
+    identity.name().map_or_else(|| identity.ip().to_string(), |name| name.to_string())
 }
 
 /// The address that policy is asked about. Requests inside are asked about by all of theirs.

@@ -4,7 +4,7 @@ use egret_core::destination::Destination;
 use egret_core::reason::Reason;
 use egret_core::record::Treatment;
 
-use super::Inside;
+use super::{Inside, still_opens};
 use crate::client::Client;
 use crate::credentials;
 use crate::flow::Flow;
@@ -32,6 +32,10 @@ pub fn aim(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Resu
         return Err(refusal.clone());
     }
     let target = aimed(&inside, head, input)?;
+    if inside.generation != flow.snapshot.generation && !still_opens(flow, &inside.destination) {
+        let detail = "by its new configuration, the proxy does not look into this tunnel any more";
+        return Err(Refusal::new(Reason::Misdirected, detail));
+    }
     credentials::refresh_groups(&flow.snapshot, &mut flow.identity);
     credentials::still_hold(&flow.snapshot, &flow.identity)
         .map_err(|detail| Refusal::new(Reason::PolicyChanged, detail))?;

@@ -6,6 +6,7 @@
 mod dial;
 mod error;
 mod health;
+pub mod http2;
 mod parent;
 pub mod pool;
 mod resolve;

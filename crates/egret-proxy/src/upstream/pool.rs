@@ -32,6 +32,8 @@ pub struct UpstreamConnection {
     pub parent: Option<ParentForm>,
     /// The TLS session, where it leads to an origin over TLS.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// It is a stream of an HTTP/2 connection, for one request.
+    pub http2: bool,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
 }

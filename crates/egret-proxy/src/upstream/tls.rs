@@ -250,7 +250,8 @@ fn server_name(host: &Host) -> Option<ServerName<'static>> {
 fn origin_failure(host: &Host, error: &io::Error) -> DialError {
     let Some(problem) = Problem::of_io(error) else { return failure(host, error) };
     let reason = if problem.kind().is_certificate() { Reason::TlsCertificate } else { Reason::TlsFailed };
-    DialError::new(reason, format!("{host}: {problem}"))
+    let (what, code, advice) = (problem.what(), problem.kind(), problem.advice());
+    DialError::new(reason, format!("{host}: {what} ({code}); {advice}"))
 }
 
 fn failure(host: &Host, error: &io::Error) -> DialError {
