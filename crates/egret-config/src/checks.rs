@@ -28,6 +28,7 @@ pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem
     checks.sizes();
     checks.dns();
     checks.upstream();
+    checks.interception();
     checks.authentication(complete);
     checks.rules(complete);
     checks.parents(complete);
@@ -220,11 +221,30 @@ impl Checks<'_> {
         }
     }
 
+    fn interception(&mut self) {
+        let interception = &self.config.file().interception;
+        if interception.leaf_lifetime.0 < Duration::from_secs(600) {
+            let help = "write 10m or more";
+            self.find("/interception/leafLifetime", "certificates would end while they are in use", help);
+        }
+        if interception.everything && interception.enabled == Some(false) {
+            let help = "take one of the two out";
+            self.find("/interception/everything", "`everything` is on, and `enabled` is off", help);
+        }
+    }
+
     fn upstream(&mut self) {
         let upstream = &self.config.file().upstream;
         if upstream.attempt_delay.0 < Duration::from_millis(10) {
             let help = "write 10ms or more (RFC 8305 section 5)";
             self.find("/upstream/attemptDelay", "attempts would follow each other too fast", help);
+        }
+        for (index, origin) in upstream.origins.iter().enumerate() {
+            if origin.only_trusted_ca && origin.trusted_ca.is_none() {
+                let pointer = format!("/upstream/origins/{index}/onlyTrustedCA");
+                let help = "name the file in `trustedCA`";
+                self.find(&pointer, "no CA is named that these hosts may be signed by", help);
+            }
         }
         for (index, address) in upstream.source_addresses.iter().enumerate() {
             let same = |other: &&crate::values::SourceAddress| other.0.is_ipv4() == address.0.is_ipv4();

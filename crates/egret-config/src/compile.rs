@@ -10,8 +10,8 @@ use egret_core::policy::Policies;
 use egret_core::policy::model::Action;
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
-    AccessLogOutput, CertificateFiles, DnsSettings, FlowSettings, ListenerSettings, ListenerTls,
-    ProcessSettings, Serves, Snapshot, UpstreamSettings,
+    AccessLogOutput, CaFiles, CertificateFiles, DnsSettings, FlowSettings, InterceptionSettings,
+    ListenerSettings, ListenerTls, ProcessSettings, Serves, Snapshot, UpstreamSettings,
 };
 
 use crate::checks::{listening_on, parent_name};
@@ -128,6 +128,7 @@ impl Config {
             http: (&file.http).into(),
             socks: (&file.socks).into(),
             pac: (&file.pac).into(),
+            interception: compiler.interception(&policies.policies),
             upstream: compiler.upstream(),
             dns: compiler.dns(),
             access_log: compiler.access_log(),
@@ -188,7 +189,9 @@ impl Compiler<'_> {
     fn upstream(&mut self) -> UpstreamSettings {
         let upstream = &self.config.file().upstream;
         let trusted_ca = self.trusted_ca("/upstream/trustedCA", upstream.trusted_ca.as_ref());
-        UpstreamSettings { trusted_ca, ..upstream.into() }
+        let origins = upstream.origins.iter().map(|origin| origin.settings(self.base_dir)).collect();
+        let crls = upstream.crl.iter().map(|path| self.base_dir.join(&path.0)).collect();
+        UpstreamSettings { trusted_ca, origins, crls, ..upstream.into() }
     }
 
     fn dns(&mut self) -> DnsSettings {
@@ -230,7 +233,38 @@ impl Compiler<'_> {
         let documents = all.iter().map(|placed| policies::policy(placed.document, &lists));
         let policies: Vec<_> = documents.chain(short).collect();
         let default = file.default_action.map_or(default, Into::into);
-        PolicySet { policies: Policies::compile(policies, default == Action::Allow), lists: lists.facts }
+        let allows = default == Action::Allow;
+        let policies = match file.interception.everything && file.interception.enabled != Some(false) {
+            true => Policies::compile_opening(policies, allows),
+            false => Policies::compile(policies, allows),
+        };
+        PolicySet { policies, lists: lists.facts }
+    }
+
+    fn interception(&mut self, policies: &Policies) -> InterceptionSettings {
+        let interception = &self.config.file().interception;
+        let path = |path: &FilePath| self.base_dir.join(&path.0);
+        let asked = policies.opens_tunnels();
+        if asked && interception.enabled == Some(false) {
+            let message = "tunnels are not looked into, and there are rules that say `tls: Intercept`";
+            let help = "what they allow passes unseen; take `enabled: false` out, or the rules";
+            self.warnings.push(self.config.problem("/interception/enabled", message, Some(help)));
+        }
+        InterceptionSettings {
+            enabled: interception.enabled.unwrap_or(asked),
+            everything: interception.everything,
+            ca: interception.ca.as_ref().map(|ca| CaFiles {
+                certificate: path(&ca.certificate),
+                key: ca.key.as_ref().map(path),
+                password: ca.password_file.as_ref().map(path),
+            }),
+            state_dir: interception.state_dir.as_ref().map(path),
+            leaf_lifetime: interception.leaf_lifetime.0,
+            cache_entries: interception.cache_entries as usize,
+            other_protocols: interception.other_protocols.into(),
+            tunnel_pinned: interception.tunnel_pinned.0,
+            strip_alt_svc: interception.strip_alt_svc,
+        }
     }
 
     fn routes(&mut self) -> Routes {

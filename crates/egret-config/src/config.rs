@@ -137,6 +137,14 @@ impl Config {
         let tls = tls.flat_map(|tls| tls.files()).map(|path| &path.0);
         let paths = paths.chain(&file.dns.hosts_file.0).chain(tls);
         let mut paths: Vec<_> = paths.map(|path| base_dir.join(path)).collect();
+        let ca = file
+            .interception
+            .ca
+            .iter()
+            .flat_map(|ca| std::iter::once(&ca.certificate).chain(&ca.key).chain(&ca.password_file));
+        let origins = file.upstream.origins.iter().flat_map(|origin| origin.files());
+        let ca = ca.chain(origins).chain(&file.upstream.crl);
+        paths.extend(ca.map(|path| base_dir.join(&path.0)));
         paths.extend(lists::files(file, base_dir));
         paths.extend(policies::files(file, base_dir));
         paths.sort();

@@ -6,10 +6,12 @@ mod authentication;
 mod flows;
 mod guard;
 mod http;
+mod interception;
 mod limits;
 mod listeners;
 mod lists;
 mod logs;
+mod origins;
 mod pac;
 mod policy;
 mod socks;
@@ -27,10 +29,12 @@ pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
+pub use interception::{Interception, InterceptionCa, OtherProtocols};
 pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
 pub use lists::{HostList, ListFormat};
 pub use logs::{AccessLog, AccessLogFormat, AccessLogOutput, Log, LogFormat, LogLevel, OutputWord, Tracing};
+pub use origins::{Accepted, ClientCertificate, OriginRule};
 pub use pac::Pac;
 pub use policy::{
     ApiVersion, DEFAULT_PRIORITY, DefaultAction, HeaderMatch, HttpMatch, LabelSelector, PolicyAction,
@@ -74,6 +78,9 @@ pub struct ConfigFile {
     /// The file `/proxy.pac`, by which browsers and desktops are told when to use the proxy. It is served on
     /// every listener.
     pub pac: Pac,
+    /// Looking inside TLS: which CA signs for origins, and what else holds where rules say `tls: Intercept`. The
+    /// manual has a page about it, interception.md.
+    pub interception: Interception,
     /// Connections to origins and parents.
     pub upstream: Upstream,
     /// The resolver. Egret asks name servers itself, and keeps answers as long as they are valid.
@@ -144,6 +151,7 @@ impl Default for ConfigFile {
             http: Http::default(),
             socks: Socks::default(),
             pac: Pac::default(),
+            interception: Interception::default(),
             upstream: Upstream::default(),
             dns: Dns::default(),
             guard: Guard::default(),

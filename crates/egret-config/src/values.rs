@@ -23,8 +23,8 @@ pub use size::Size;
 pub(crate) use url::check_credentials;
 pub use url::{Endpoint, ProxyUrl};
 pub use word::{
-    ClientPattern, Condition, Contact, Domain, FilePath, FilePathOrOff, HostTerm, Name, NoProxyTerm,
-    PacAnswer, Ports, Sentence, ServiceName, Via,
+    ClientPattern, Condition, Contact, Domain, FilePath, FilePathOrOff, Fingerprint, HostTerm, Name,
+    NoProxyTerm, PacAnswer, Ports, Sentence, ServiceName, Via,
 };
 
 use serde_json::{Value, json};
@@ -141,6 +141,7 @@ textual!(
     Endpoint,
     FilePath,
     FilePathOrOff,
+    Fingerprint,
     HeaderName,
     HostTerm,
     KeysUrl,

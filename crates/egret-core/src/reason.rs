@@ -144,6 +144,18 @@ reasons! {
     ClientCertificateInvalid = "client-certificate-invalid", 400, Client, "tls_certificate_error",
         "The client's certificate cannot be used.",
         "The detail says what is wrong with it, or with the revocation list that it was looked up in.";
+    InterceptionRejected = "interception-rejected", 400, Client, "tls_certificate_error",
+        "The client does not accept the certificate that the proxy made for the destination, so what it sends cannot be looked into.",
+        "Give the client the interception CA (`egret ca export`), or leave the host closed with `tls: Tunnel`. The detail has the client's own alert.";
+    TlsExpected = "tls-expected", 400, Client, "tls_protocol_error",
+        "The tunnel was to be looked into, and the client does not speak TLS in it.",
+        "The detail says what it speaks. Use TLS, or have the rule that allows the destination say `tls: Tunnel`.";
+    Misdirected = "misdirected-request", 421, Client, "http_request_error",
+        "The request names another host than the tunnel that it came through.",
+        "Send it over a connection of its own; clients that share connections between hosts try again by themselves.";
+    CannotMint = "cannot-intercept", 502, Egret, "proxy_internal_error",
+        "The proxy cannot make a certificate for the destination, so what is sent cannot be looked into.",
+        "The detail says why: the interception CA may not sign for the host, or has ended.";
     UnknownProtocol = "unknown-protocol", 400, Client, "http_request_error",
         "The first bytes of the connection are of no protocol that this listener speaks.",
         "Check that the client is configured for an HTTP proxy on this port.";

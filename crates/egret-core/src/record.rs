@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
 use crate::gate::Basis;
-use crate::identity::{ClientTls, User, Workload};
+use crate::identity::{ClientTls, TlsVersion, User, Workload};
 use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
@@ -49,6 +49,8 @@ pub enum Treatment {
     Forward,
     /// Bytes relayed unseen (CONNECT, or after an upgrade).
     Tunnel,
+    /// TLS was ended here: a tunnel that was looked into, or a request in one.
+    Intercept,
     /// Answered by the proxy itself (its own page, a refusal before the gate).
     Local,
 }
@@ -60,6 +62,7 @@ impl Treatment {
         match self {
             Self::Forward => "forward",
             Self::Tunnel => "tunnel",
+            Self::Intercept => "intercept",
             Self::Local => "local",
         }
     }
@@ -78,6 +81,16 @@ pub struct Phases {
     pub first_byte: Option<Duration>,
     /// From the request's arrival to the end.
     pub total: Duration,
+}
+
+/// A TLS session with an origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The version that was agreed.
+    pub version: TlsVersion,
+    /// What was wrong with the certificate and accepted by a setting: codes with commas between; `None` for
+    /// nothing.
+    pub excused: Option<Box<str>>,
 }
 
 /// The record of one flow.
@@ -131,6 +144,8 @@ pub struct FlowRecord {
     pub downstream: Protocol,
     /// The protocol the upstream spoke.
     pub upstream: Option<Protocol>,
+    /// The TLS session with the upstream, where it is an origin that TLS was spoken with here.
+    pub upstream_tls: Option<Arc<UpstreamTls>>,
     /// The `traceparent` (W3C trace context) that the client sent, if it did.
     pub traceparent: Option<String>,
     /// The span that this flow is, where tracing is on: trace id and span id.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::authentication::Authentication;
 use crate::gate::Gate;
 use crate::identity::{NamePattern, TlsVersion};
+use crate::pattern::HostPattern;
 use crate::policy::model::CapturePlan;
 use crate::route::Routes;
 
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub socks: SocksSettings,
     /// The PAC file.
     pub pac: PacSettings,
+    /// Looking inside TLS.
+    pub interception: InterceptionSettings,
     /// Upstream connections.
     pub upstream: UpstreamSettings,
     /// The resolver.
@@ -125,6 +128,74 @@ impl Default for FlowRedaction {
             json_paths: Vec::new(),
         }
     }
+}
+
+/// Looking inside TLS: what a tunnel is treated by. Which tunnels are opened is for policy to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterceptionSettings {
+    /// Tunnels are opened where policy says so.
+    pub enabled: bool,
+    /// Every tunnel is opened, but for those that a rule says to leave closed.
+    pub everything: bool,
+    /// The CA that signs for origins; `None` for that of the state directory.
+    pub ca: Option<CaFiles>,
+    /// The state directory, where it is not the one of the command line.
+    pub state_dir: Option<PathBuf>,
+    /// How long a certificate for an origin is valid.
+    pub leaf_lifetime: Duration,
+    /// Certificates for origins that are kept: the limit `leaves`.
+    pub cache_entries: usize,
+    /// What becomes of a tunnel that carries no TLS, where it was to be opened.
+    pub other_protocols: OtherProtocols,
+    /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
+    /// zero for never.
+    pub tunnel_pinned: Duration,
+    /// `Alt-Svc` is taken out of responses, so that clients do not go around the proxy over HTTP/3.
+    pub strip_alt_svc: bool,
+}
+
+impl Default for InterceptionSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            everything: false,
+            ca: None,
+            state_dir: None,
+            leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
+            cache_entries: 10_000,
+            other_protocols: OtherProtocols::default(),
+            tunnel_pinned: Duration::ZERO,
+            strip_alt_svc: true,
+        }
+    }
+}
+
+/// The files of a certificate with its key: of the CA that signs for origins, or one that is shown to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFiles {
+    /// The certificate with its chain: PEM, combined PEM, or PKCS#12.
+    pub certificate: PathBuf,
+    /// Its key; `None`: the key is in the same file.
+    pub key: Option<PathBuf>,
+    /// The password of the key, or of the PKCS#12 file.
+    pub password: Option<PathBuf>,
+}
+
+impl CaFiles {
+    /// Every file, to be watched.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.certificate).chain(&self.key).chain(&self.password)
+    }
+}
+
+/// What becomes of a tunnel that carries no TLS, where it was to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherProtocols {
+    /// It is refused: what cannot be looked into does not pass.
+    #[default]
+    Refuse,
+    /// Its bytes pass unseen, if policy allows a tunnel.
+    Tunnel,
 }
 
 /// The PAC file that clients may fetch.
@@ -289,6 +360,10 @@ pub struct UpstreamSettings {
     pub source_v6: Option<IpAddr>,
     /// PEM of further CAs that origins may be signed by.
     pub trusted_ca: Option<Arc<[u8]>>,
+    /// What holds for TLS with some hosts. The first that names a host holds for it; CAs add up.
+    pub origins: Vec<OriginTls>,
+    /// Files with revocation lists.
+    pub crls: Vec<PathBuf>,
     /// Kept connections without work, for one origin and worker.
     pub pool_per_origin: usize,
     /// Kept connections without work, in all and by worker.
@@ -307,6 +382,8 @@ impl Default for UpstreamSettings {
             source_v4: None,
             source_v6: None,
             trusted_ca: None,
+            origins: Vec::new(),
+            crls: Vec::new(),
             pool_per_origin: 256,
             pool_total: 4096,
             pool_idle: Duration::from_secs(60),
@@ -314,6 +391,27 @@ impl Default for UpstreamSettings {
             attempt_delay: Duration::from_millis(250),
         }
     }
+}
+
+/// What holds for TLS with some hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OriginTls {
+    /// Which hosts.
+    pub hosts: Vec<HostPattern>,
+    /// The file with further CAs that they may be signed by.
+    pub trusted_ca: Option<PathBuf>,
+    /// They may be signed by those alone.
+    pub only_trusted_ca: bool,
+    /// A certificate that is shown to them.
+    pub client_certificate: Option<CaFiles>,
+    /// The lowest version.
+    pub min_version: TlsVersion,
+    /// HTTP/1.1 alone is spoken with them.
+    pub http1_only: bool,
+    /// What may be wrong with their certificates, by code.
+    pub accept: Vec<&'static str>,
+    /// SHA-256 of certificates that are taken for them whoever signed them.
+    pub pins: Vec<[u8; 32]>,
 }
 
 /// Which families are asked for, and which is tried first.

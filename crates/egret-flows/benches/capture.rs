@@ -55,6 +55,7 @@ fn a_record(id: egret_core::flow_id::FlowId, target: String) -> FlowRecord {
         referer: None,
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
+        upstream_tls: None,
         traceparent: None,
         span: None,
         tunnel_sni: None,

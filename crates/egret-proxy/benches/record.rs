@@ -46,6 +46,7 @@ fn a_record() -> FlowRecord {
         referer: None,
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
+        upstream_tls: None,
         traceparent: None,
         span: None,
         interim: false,

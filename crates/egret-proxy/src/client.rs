@@ -13,6 +13,7 @@ use crate::buffer::{self, Buffer};
 use crate::control::Control;
 use crate::deadline::Deadline;
 use crate::http1::{Fields, HeadLimits};
+use crate::intercept::Inside;
 use crate::stream::Stream;
 use crate::upstream::pool::{PoolKey, UpstreamConnection};
 use crate::worker::Worker;
@@ -39,6 +40,8 @@ pub struct Client {
     /// The user of the last request over HTTP. Each request proves anew who it is of, so this is nobody's
     /// identity; it tells when `pinned` is somebody else's.
     pub user_before: Option<User>,
+    /// The tunnel that was opened, where the client speaks from inside one.
+    pub inside: Option<Arc<Inside>>,
 }
 
 /// Memory that is used again.

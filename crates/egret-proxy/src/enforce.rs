@@ -94,6 +94,13 @@ pub fn move_to_rule(flow: &mut Flow) {
     flow.lease = Some(Box::new(Lease::take_over(account, &rule, &limit, before.as_deref())));
 }
 
+/// Whether a datagram may pass now. One that comes too early is lost, as datagrams are.
+pub fn lets_datagram_pass(flow: &mut Flow) -> bool {
+    let moved = flow.record.bytes_up + flow.record.bytes_down;
+    let pacer = flow.lease.as_mut().and_then(|lease| lease.own_pacer());
+    !pacer.is_some_and(|pacer| pacer.is_in_debt(moved))
+}
+
 /// A refusal by what the rule that allowed the flow demands, with what it says to whoever is refused.
 #[must_use]
 pub fn refusal(flow: &Flow, reason: Reason, mut detail: String) -> Refusal {
@@ -135,5 +142,42 @@ impl Who {
             }
             None => Self::Address(identity.ip()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egret_core::identity::{
+        CertificateName, ClientCertificate, ClientTls, NameKind, Proof, TlsVersion, User, Workload,
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_identity_is_counted_by_the_best_that_is_known_of_it() {
+        let address = "[::ffff:192.0.2.1]:9".parse().unwrap();
+        let mut identity = Identity::from_address(address);
+        assert_eq!(Who::of(&identity).to_string(), "192.0.2.1", "whatever its port");
+        let workload =
+            Workload { namespace: "shop".into(), pod: Some("cart-1".into()), ..Default::default() };
+        identity.workload = Some(Arc::new(workload.clone()));
+        assert_eq!(Who::of(&identity).to_string(), "shop/cart-1");
+        let workload = Workload { service_account: Some("cart".into()), ..workload };
+        identity.workload = Some(Arc::new(workload));
+        assert_eq!(Who::of(&identity).to_string(), "shop/cart", "all pods of an account together");
+        let name = CertificateName::new(NameKind::Uri, "spiffe://td/ns/shop/sa/cart");
+        identity.tls = Some(Arc::new(ClientTls {
+            version: TlsVersion::Tls13,
+            cipher_suite: "",
+            server_name: None,
+            resumed: false,
+            certificate: Some(Arc::new(ClientCertificate::new(vec![name]))),
+            listener: address,
+            judged_by: 0,
+        }));
+        assert_eq!(Who::of(&identity), Who::Certificate("spiffe://td/ns/shop/sa/cart".into()));
+        let groups = Vec::<Arc<str>>::new().into();
+        identity.user = Some(User { name: "alice".into(), proof: Proof::Jwt, groups });
+        assert_eq!(Who::of(&identity), Who::User("alice".into()));
     }
 }

@@ -80,6 +80,7 @@ impl Flow {
             referer: None,
             downstream,
             upstream: None,
+            upstream_tls: None,
             traceparent: None,
             span: None,
             interim: false,

@@ -143,12 +143,17 @@ fn judge(hello: &Hello, flow: &mut Flow) -> Result<(), Stop> {
             Err(stop(flow, Reason::ClientHelloMalformed, Alert::DecodeError, malformed.to_string()))
         }
         Hello::Complete(hello) => {
-            if let Some(name) = written(&hello.server_name) {
-                flow.record.tunnel_sni = Some(name.chars().take(RECORDED).collect::<String>().into());
-            }
+            note_name(hello, flow);
             check_version(hello, flow)?;
             check_name(hello, flow)
         }
+    }
+}
+
+/// Notes the name in a hello for the record.
+pub fn note_name(hello: &ClientHello, flow: &mut Flow) {
+    if let Some(name) = written(&hello.server_name) {
+        flow.record.tunnel_sni = Some(name.chars().take(RECORDED).collect::<String>().into());
     }
 }
 

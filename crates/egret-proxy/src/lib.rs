@@ -2,7 +2,7 @@
 //!
 //! A connection meets the modules in this order: [`listener`], [`inlet`] (by [`detect`]), [`credentials`],
 //! [`gate`],
-//! [`tunnel`] or [`forward`], [`upstream`], [`relay`], and [`flow`], which leaves the record.
+//! [`tunnel`], [`forward`] or [`intercept`], [`upstream`], [`relay`], and [`flow`], which leaves the record.
 //! [`refuse`] turns every failure into a reply.
 
 pub mod access_log;
@@ -21,6 +21,7 @@ pub mod gate;
 pub mod http1;
 pub mod inlet;
 pub mod inspect;
+pub mod intercept;
 pub mod listener;
 pub mod local;
 pub mod metrics;

@@ -350,6 +350,13 @@ impl Pacer {
         }
     }
 
+    /// Counts what has passed; whether more has to wait.
+    pub fn is_in_debt(&mut self, moved: u64) -> bool {
+        self.count(moved);
+        let Some(rate) = self.limit.bytes else { return false };
+        self.account.state().bytes.debt(rate, Instant::now()).is_some()
+    }
+
     /// Counts what has passed, and is ready when more may.
     pub fn poll(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<()> {
         self.count(moved);

@@ -130,13 +130,7 @@ impl Direction {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
                 Poll::Pending => {
-                    if self.unflushed {
-                        match Pin::new(&mut *to).poll_flush(context) {
-                            Poll::Ready(Ok(())) => self.unflushed = false,
-                            Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Writing(error))),
-                            Poll::Pending => {}
-                        }
-                    }
+                    self.flush(context, to)?;
                     return Poll::Pending;
                 }
             }
@@ -161,6 +155,18 @@ impl Direction {
             buffer::release_empty(&mut self.waiting);
         }
         Ok(true)
+    }
+
+    /// Sends on what was written and lies in between.
+    fn flush(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Result<(), Failure> {
+        if self.unflushed {
+            match Pin::new(to).poll_flush(context) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => return Err(Failure::Writing(error)),
+                Poll::Pending => {}
+            }
+        }
+        Ok(())
     }
 
     fn poll_shutdown(
@@ -266,7 +272,10 @@ pub struct Opened {
 /// Relays until both directions are finished, or the tunnel is ended.
 pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> After {
     let Opened { upstream, early, own } = opened;
-    flow.record.treatment = Treatment::Tunnel;
+    // What has become of a request that was looked into is still that.
+    if flow.record.treatment != Treatment::Intercept {
+        flow.record.treatment = Treatment::Tunnel;
+    }
     flow.worker.metrics.tunnel_opened();
     let snapshot = flow.snapshot.clone();
     let mut up = Direction::new(client.input.take(), 0);
@@ -300,6 +309,15 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
         if let Some(pacer) = flow.lease.as_mut().and_then(|lease| lease.own_pacer()) {
             turn = QUANTUM;
             held_up = pacer.poll(context, up.bytes + down.bytes).is_pending();
+        }
+        if held_up {
+            // What was counted already is not held back.
+            if let Err(failure) = down.flush(context, &mut client.stream) {
+                return Poll::Ready(Some(broken(failure, false)));
+            }
+            if let Err(failure) = up.flush(context, upstream) {
+                return Poll::Ready(Some(broken(failure, true)));
+            }
         }
         // The client's direction first: what it is to read at the beginning then goes out together with what
         // TLS has to say, and not behind it.
@@ -365,10 +383,8 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
     })
     .await;
     (flow.record.bytes_up, flow.record.bytes_down) = (up.bytes, down.bytes);
-    if let Some(lease) = &mut flow.lease {
-        if let Some(pacer) = lease.own_pacer() {
-            pacer.count(up.bytes + down.bytes);
-        }
+    if let Some(pacer) = flow.lease.as_mut().and_then(|lease| lease.own_pacer()) {
+        pacer.count(up.bytes + down.bytes);
     }
     flow.worker.metrics.tunnel_closed();
     let Some(refusal) = ended else { return After::Done };

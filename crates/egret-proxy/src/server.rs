@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::access_log::AccessLog;
 use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
 use crate::credentials::CredentialsError;
+use crate::intercept::Interceptor;
 use crate::listener::{self, Acceptor, Bound, Listener, Seat};
 use crate::metrics::Metrics;
 use crate::upstream::UpstreamError;
@@ -151,6 +152,11 @@ impl Server {
         Ok(())
     }
 
+    /// Puts another maker of certificates for origins into force; `None` for none.
+    pub fn set_interceptor(&self, interceptor: Option<Arc<Interceptor>>) {
+        self.shared.interception.store(interceptor);
+    }
+
     /// Has open tunnels pass the gate again: something else than the snapshot has changed.
     pub fn recheck(&self) {
         self.signal(RECHECK);
@@ -238,5 +244,6 @@ async fn sweep(worker: Arc<Worker>) {
         if worker.index == 0 {
             worker.shared.rates.sweep(tokio::time::Instant::now());
         }
+        worker.http2.sweep(snapshot.generation, snapshot.upstream.pool_idle);
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use egret_flows::flow::TlsFacts;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -24,8 +24,31 @@ pub enum Stream {
     /// TLS with an upstream, over another stream (TLS in TLS happens: an https origin through an https
     /// parent).
     Tls(Box<TlsStream<Stream>>),
+    /// A pipe in memory: one request of an HTTP/2 connection to an origin, read and written as HTTP/1.1.
+    /// Upstreams only.
+    Pipe(Box<DuplexStream>),
     /// One stream of an HTTP/2 connection, read and written as HTTP/1.1. Clients only.
     Http2(Box<Bridge>),
+}
+
+fn facts(session: &rustls::CommonState, name: Option<&str>) -> TlsFacts {
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+        Some(_) => "1.3",
+        None => "",
+    };
+    let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    let chain = session.peer_certificates().unwrap_or_default();
+    TlsFacts {
+        version: version.into(),
+        // As IANA registers it; rustls marks those of TLS 1.3.
+        cipher: cipher.map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default().into(),
+        alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+        sni: name.map(str::to_owned),
+        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        chain: chain.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+        problem: None,
+    }
 }
 
 impl Stream {
@@ -34,7 +57,7 @@ impl Stream {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
-            Self::TlsServer(_) | Self::Tls(_) | Self::Http2(_) => None,
+            Self::TlsServer(_) | Self::Tls(_) | Self::Http2(_) | Self::Pipe(_) => None,
         }
     }
 
@@ -46,7 +69,7 @@ impl Stream {
             Self::Tcp(tcp) => Some(tcp),
             Self::TlsServer(tls) => tls.io().tcp_beneath(),
             Self::Tls(tls) => tls.get_ref().0.tcp_beneath(),
-            Self::Http2(_) => None,
+            Self::Http2(_) | Self::Pipe(_) => None,
         }
     }
 
@@ -55,7 +78,7 @@ impl Stream {
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::TlsServer(_) | Self::Tls(_) => false,
+            Self::Tcp(_) | Self::TlsServer(_) | Self::Tls(_) | Self::Pipe(_) => false,
             Self::Http2(bridge) => bridge.is_aborted(),
         }
     }
@@ -64,34 +87,20 @@ impl Stream {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         match self {
-            Self::Tcp(_) | Self::Http2(_) => None,
+            Self::Tcp(_) | Self::Http2(_) | Self::Pipe(_) => None,
             Self::TlsServer(tls) => tls.connection().alpn_protocol(),
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
         }
     }
 
-    /// What was agreed in TLS with an upstream.
+    /// What was agreed in TLS, if this is TLS.
     #[must_use]
-    pub fn upstream_tls_facts(&self) -> Option<TlsFacts> {
-        let Self::Tls(tls) = self else { return None };
-        let session = &tls.get_ref().1;
-        let version = match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
-            Some(_) => "1.3",
-            None => "",
-        };
-        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-        let chain = session.peer_certificates().unwrap_or_default();
-        Some(TlsFacts {
-            version: version.into(),
-            // An IANA name, but that rustls tells the suites of TLS 1.3 apart by one word more.
-            cipher: cipher.map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default().into(),
-            alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
-            sni: None,
-            resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-            chain: chain.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
-            problem: None,
-        })
+    pub fn tls_facts(&self) -> Option<TlsFacts> {
+        match self {
+            Self::Tls(tls) => Some(facts(&tls.get_ref().1, None)),
+            Self::TlsServer(tls) => Some(facts(tls.connection(), tls.connection().server_name())),
+            _ => None,
+        }
     }
 
     /// Says that nothing more will come, as far as the close that follows at once does not say it.
@@ -102,7 +111,7 @@ impl Stream {
         match self {
             Self::Tcp(_) => Poll::Ready(Ok(())),
             Self::TlsServer(tls) => tls.poll_close_notify(context),
-            Self::Tls(_) | Self::Http2(_) => Pin::new(self).poll_shutdown(context),
+            Self::Tls(_) | Self::Http2(_) | Self::Pipe(_) => Pin::new(self).poll_shutdown(context),
         }
     }
 }
@@ -124,6 +133,7 @@ impl AsyncRead for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, buffer),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_read(context, buffer),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_read(context, buffer),
         }
     }
 }
@@ -135,6 +145,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(context, bytes),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write(context, bytes),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_write(context, bytes),
         }
     }
 
@@ -148,6 +159,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, slices),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_write_vectored(context, slices),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_write_vectored(context, slices),
         }
     }
 
@@ -157,6 +169,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => tls.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
             Self::Http2(bridge) => bridge.is_write_vectored(),
+            Self::Pipe(pipe) => pipe.is_write_vectored(),
         }
     }
 
@@ -166,6 +179,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_flush(context),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_flush(context),
         }
     }
 
@@ -175,6 +189,7 @@ impl AsyncWrite for Stream {
             Self::TlsServer(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
             Self::Http2(bridge) => Pin::new(&mut **bridge).poll_shutdown(context),
+            Self::Pipe(pipe) => Pin::new(&mut **pipe).poll_shutdown(context),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::stream::Stream;
 use crate::upstream;
 
 /// Said when the upstream connection stands, and not earlier.
-const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+pub(crate) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Connects to the destination, by whichever way. Gives the connection and what the upstream has
 /// said already.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
@@ -17,10 +17,12 @@ use egret_tls::server::ServerTls;
 use crate::access_log::AccessLogHandle;
 use crate::control::Registry;
 use crate::credentials::Credentials;
+use crate::intercept::Interceptor;
 use crate::metrics::{Limit, WorkerMetrics};
 use crate::rates::Rates;
 use crate::throttle::Throttle;
 use crate::upstream::Upstream;
+use crate::upstream::http2::Http2Origins;
 use crate::upstream::pool::Pool;
 
 /// Receives every finished record besides the access log and the store of flows: trace export.
@@ -48,6 +50,8 @@ pub struct Shared {
     pub handshakes: Arc<AtomicUsize>,
     /// Bounds what the diagnostic log says about handshakes that fail.
     pub handshake_log: Throttle,
+    /// What makes certificates for origins; `None` where nothing is intercepted. A reload puts another one in.
+    pub interception: ArcSwapOption<Interceptor>,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.
@@ -69,6 +73,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Kept upstream connections.
     pub pool: Pool,
+    /// Origins that are spoken with over HTTP/2.
+    pub http2: Http2Origins,
     /// Counters.
     pub metrics: Arc<WorkerMetrics>,
     /// Access lines.
@@ -105,6 +111,7 @@ impl Worker {
             snapshot: ArcSwap::from_pointee(snapshot),
             shared,
             pool: Pool::new(metrics.clone()),
+            http2: Http2Origins::default(),
             metrics,
             log,
             flows,

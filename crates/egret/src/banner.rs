@@ -7,6 +7,7 @@ use std::path::Path;
 use egret_core::authentication::Authentication;
 use egret_core::settings::{ClientAuth, Snapshot};
 
+use crate::interception;
 use crate::proxy::App;
 use crate::tls::ListenerSlot;
 
@@ -24,6 +25,11 @@ pub(crate) fn text(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) ->
         }
         None => out.push_str("  metrics   off\n"),
     }
+    if let Some((what, trust)) = interception::lock(&app.intercepting).said() {
+        let _ = writeln!(out, "  inside    TLS is looked into: {what}");
+        let _ = writeln!(out, "  trust     clients have to trust the CA in {}", trust.display());
+        let _ = writeln!(out, "            (`egret ca export` prints it in every form)");
+    }
     if let Some(address) = app.server.addresses.first() {
         let over_tls = app.server.over_tls.first() == Some(&true);
         let proxy = match (over_tls, &app.args.mtls) {
@@ -31,8 +37,12 @@ pub(crate) fn text(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) ->
             (true, Some(directory)) => mutual(*address, directory),
             (true, None) => format!("-x {} --proxy-cacert CA.crt", url(*address, true)),
         };
+        let trust = interception::lock(&app.intercepting)
+            .said()
+            .map(|(_, trust)| format!(" --cacert {}", quoted(&trust.to_string_lossy())))
+            .unwrap_or_default();
         let login = login(snapshot.authentication.as_deref(), connectable(*address).ip());
-        let _ = writeln!(out, "  try       curl {proxy}{login} https://example.com/");
+        let _ = writeln!(out, "  try       curl {proxy}{login}{trust} https://example.com/");
     }
     if snapshot.gate.guard.allow_loopback {
         out.push_str("  note      all listeners are on loopback, so loopback destinations are allowed\n");

@@ -193,6 +193,10 @@ pub(crate) struct ProxyArgs {
     /// `egret users add FILE USER` makes one
     #[arg(long, value_name = "FILE", env = "EGRET_HTPASSWD")]
     pub htpasswd: Option<PathBuf>,
+    /// Look inside TLS: every tunnel is opened, unless a rule says `tls: Tunnel`, with certificates of a CA that is
+    /// made at the first start. The lines at the start say how clients come to trust it
+    #[arg(long, env = "EGRET_INTERCEPT")]
+    pub intercept: bool,
     /// Where access lines go: `stdout`, `off`, or the path of a file [default: stdout]
     #[arg(long, value_name = "WHERE", env = "EGRET_ACCESS_LOG")]
     pub access_log: Option<String>,
@@ -209,7 +213,7 @@ pub(crate) struct ProxyArgs {
     /// Format of what it says there: text or json [default: text]
     #[arg(long, value_name = "FORMAT", env = "EGRET_DIAGNOSTICS_FORMAT")]
     pub diagnostics_format: Option<String>,
-    /// Directory for what has to survive a restart: the instance's name in `Via`, and flows
+    /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and flows
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     /// Worker threads; 0 is one for each core [default: 0]
@@ -243,6 +247,7 @@ impl ProxyArgs {
             access_log: self.access_log.clone(),
             access_log_format: self.log_format.clone(),
             capture: self.capture.clone(),
+            intercept: self.intercept,
             workers: self.workers,
         }
     }

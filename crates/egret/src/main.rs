@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod diagnostics;
 mod flows;
+mod interception;
 mod machine;
 mod otlp;
 mod policy;

@@ -22,9 +22,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
 use crate::diagnostics::Diagnostics;
+use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, flows, machine, reload};
+use crate::{banner, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -59,6 +60,8 @@ pub(crate) struct App {
     pub flows: Option<FlowStore>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
+    /// What signs for origins.
+    pub intercepting: Mutex<Intercepting>,
 }
 
 /// Settings that are fixed for the life of the process.
@@ -164,6 +167,8 @@ async fn serve(
     };
     let snapshot = compiled.snapshot;
 
+    let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
+        .map_err(failure("interception cannot be started"))?;
     let upstream = Upstream::new(&snapshot).map_err(|error| failure("starting")(error.to_string()))?;
     let upstream = Arc::new(upstream);
     let log = AccessLog::start(&snapshot.access_log, workers)
@@ -195,6 +200,7 @@ async fn serve(
         connections: Default::default(),
         rates: Default::default(),
         udp_associations: Default::default(),
+        interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
@@ -215,7 +221,9 @@ async fn serve(
         fixed,
         flows,
         lists,
+        intercepting: Mutex::new(intercepting),
     });
+    let files = files.into_iter().chain(interception::lock(&app.intercepting).files()).collect();
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }

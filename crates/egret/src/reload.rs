@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use egret_core::settings::DrainSettings;
 
 use crate::flows;
+use crate::interception;
 use crate::proxy::{App, Fixed, HAS_CONSOLE, settle};
 
 /// How often files are looked at. Looking is a few system calls, and works on every file system,
@@ -77,6 +78,7 @@ fn look(files: &[PathBuf]) -> Vec<Option<State>> {
 pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let generation = app.server.generation() + 1;
     let watcher = Watcher::new(watcher.files);
+    let of_ca: Vec<_> = interception::lock(&app.intercepting).files().collect();
     let (path, overrides) = (app.args.config.as_deref(), app.args.overrides());
     let loaded = {
         let mut lists = app.lists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,12 +101,12 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
             refused(app, cause, &why);
             // What the refused configuration refers to is where it may be put right.
             let files = watcher.files.iter().cloned().chain(egret_config::files_of(path, &overrides));
-            let files = files.collect();
+            let files = files.chain(of_ca).collect();
             return watcher.followed_by(files);
         }
     };
     let mut compiled = loaded.compiled;
-    let files = watcher.followed_by(loaded.files);
+    let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
             "addresses, TLS on or off, admin, workers, tracing, log.format and flows change with a restart; the rest is in force now"
@@ -112,10 +114,23 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
     flows::settle(&mut compiled, app.args.config.is_some(), HAS_CONSOLE);
+    let state_dir = app.args.state_dir.as_deref();
+    let intercepting = interception::lock(&app.intercepting).next(&compiled.snapshot.interception, state_dir);
+    let intercepting = match intercepting {
+        Ok(intercepting) => intercepting,
+        Err(why) => {
+            refused(app, cause, &format!("interception cannot be started: {why}"));
+            return files;
+        }
+    };
     if let Err(error) = app.server.apply(&compiled.snapshot) {
         refused(app, cause, &error.to_string());
         return files;
     }
+    app.server.set_interceptor(intercepting.interceptor());
+    let watched = files.files.iter().cloned().chain(intercepting.files()).collect();
+    let files = files.followed_by(watched);
+    *interception::lock(&app.intercepting) = intercepting;
     warn(&compiled);
     crate::tls::warn(&listeners);
     crate::tls::apply(&app.listeners, &listeners);

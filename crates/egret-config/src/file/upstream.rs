@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use egret_core::settings::{AddressFamily, DnsSettings, UpstreamSettings};
 
+use super::OriginRule;
 use super::limits::small;
 use crate::values::{DnsServer, Domain, FilePath, FilePathOrOff, SourceAddress, Time};
 
@@ -21,6 +22,13 @@ pub struct Upstream {
     #[serde(rename = "trustedCA", skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/etc/egret/ca.pem")]
     pub trusted_ca: Option<FilePath>,
+    /// What holds for TLS with some hosts: private CAs, client certificates, versions, and what may be wrong with
+    /// their certificates. The first entry that names a host holds for it; CAs add up.
+    #[schemars(length(max = 10_000), example = serde_json::json!([{"hosts": ["old.example"], "accept": ["expired"]}]))]
+    pub origins: Vec<OriginRule>,
+    /// Revocation lists, in PEM or DER. What stands in one is refused; they are read again when they change.
+    #[schemars(length(max = 1000), example = serde_json::json!(["/etc/egret/ca.crl"]))]
+    pub crl: Vec<FilePath>,
     /// Connections that are kept for the next request.
     pub pool: Pool,
     /// TCP keep-alive towards upstreams: the time before the first probe, and between probes; 0s for none.
@@ -50,6 +58,8 @@ impl Default for Upstream {
         Self {
             source_addresses: Vec::new(),
             trusted_ca: None,
+            origins: Vec::new(),
+            crl: Vec::new(),
             pool: Pool::default(),
             keepalive: Time(settings.keepalive),
             attempt_delay: Time(settings.attempt_delay),
@@ -68,7 +78,7 @@ impl Default for Pool {
     }
 }
 
-/// All but the trusted CAs, which are read from their file.
+/// All but what is in files.
 impl From<&Upstream> for UpstreamSettings {
     fn from(upstream: &Upstream) -> Self {
         let source = |want_v4: bool| {
@@ -82,6 +92,8 @@ impl From<&Upstream> for UpstreamSettings {
             source_v4: source(true),
             source_v6: source(false),
             trusted_ca: None,
+            origins: Vec::new(),
+            crls: Vec::new(),
             pool_per_origin: upstream.pool.per_origin as usize,
             pool_total: upstream.pool.total as usize,
             pool_idle: upstream.pool.idle.0,

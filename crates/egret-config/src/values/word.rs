@@ -49,6 +49,10 @@ pub struct FilePath(pub PathBuf);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePathOrOff(pub Option<PathBuf>);
 
+/// The SHA-256 of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
 /// A pattern for hosts: a name or address, `*.suffix` (one label), `**.suffix` (any depth), or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostTerm {
@@ -84,6 +88,33 @@ fn line(text: &str, what: &str, longest: usize) -> Result<String, Complaint> {
         return Err(Complaint::new(format!("{what} holds a line break or another control character")));
     }
     Ok(text.to_owned())
+}
+
+impl Textual for Fingerprint {
+    const FORMAT: &'static str = "sha256";
+    const EXAMPLE: &'static str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+    fn read(text: &str) -> Result<Self, Complaint> {
+        let wrong = || {
+            Complaint::new(format!("`{}` is no SHA-256", shorten(text)))
+                .help("write 64 hexadecimal digits, as `egret certs show` or `openssl x509 -fingerprint -sha256` print them")
+        };
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+        let mut value = [0; 32];
+        if digits.len() != 64 {
+            return Err(wrong());
+        }
+        for (into, pair) in value.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(wrong()) };
+            *into = high << 4 | low;
+        }
+        Ok(Self(value))
+    }
+
+    fn write(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl Textual for ClientPattern {

@@ -37,6 +37,8 @@ pub(super) struct Compiled {
     pub(super) wanting_address: Vec<u32>,
     /// Some rule asks about requests.
     pub(super) asks_requests: bool,
+    /// Some rule says to look into tunnels.
+    pub(super) opens_tunnels: bool,
 }
 
 /// A rule.
@@ -238,6 +240,7 @@ impl Compiled {
         let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         let http = rule.http.as_ref().filter(|http| http.asks());
         self.asks_requests |= http.is_some() || rule.when.as_ref().is_some_and(When::needs_request);
+        self.opens_tunnels |= rule.tls.treatment == Some(TlsTreatment::Intercept);
         self.rules.push(CompiledRule {
             facts: Arc::new(facts(policy, rule)),
             unit,

@@ -36,9 +36,9 @@ enum Answer {
 }
 
 impl Compiled {
-    pub(super) fn evaluate(&self, ask: &Ask<'_>, default_allow: bool) -> Verdict {
+    pub(super) fn evaluate(&self, ask: &Ask<'_>, default_allow: bool, opens_by_default: bool) -> Verdict {
         let units = self.who.units_for(ask.identity);
-        let pass = Pass::new(self, ask, default_allow);
+        let pass = Pass { opens_by_default, ..Pass::new(self, ask, default_allow) };
         let (outcome, audit) = if units.meets(&self.audited) {
             let trial = pass.run(&units);
             let audit = if trial.allowed { None } else { trial.by };
@@ -70,6 +70,7 @@ struct Pass<'a> {
     compiled: &'a Compiled,
     ask: &'a Ask<'a>,
     default_allow: bool,
+    opens_by_default: bool,
     address: Option<IpAddr>,
     /// IPv4 addresses that hide in an IPv6 one.
     hidden: SmallVec<[IpAddr; 4]>,
@@ -89,7 +90,7 @@ impl<'a> Pass<'a> {
             _ => SmallVec::new(),
         };
         let finds = compiled.index.find(suffixes.as_ref(), address, &hidden);
-        Self { compiled, ask, default_allow, address, hidden, suffixes, finds }
+        Self { compiled, ask, default_allow, opens_by_default: false, address, hidden, suffixes, finds }
     }
 
     /// The first rule of these units that decides.
@@ -127,7 +128,10 @@ impl<'a> Pass<'a> {
             }
             None => (self.default_allow, None, false),
         };
-        let intercepts = by.is_some_and(|rule| self.compiled.rules[rule as usize].opens_tunnels());
+        let intercepts = match by {
+            Some(rule) => self.compiled.rules[rule as usize].opens_tunnels(),
+            None => self.opens_by_default,
+        };
         let look_inside = matches!(self.ask.seen, Seen::TunnelToOpen) && allowed && intercepts;
         // What no rule can look at is denied by the first that would have had to.
         let (allowed, by, unseen) = match unseen_denial {

@@ -75,7 +75,13 @@ impl fmt::Display for StepOutcome {
 }
 
 /// Goes through sorted policies. With `audit`, those that are only watched take part as if enforced.
-pub(super) fn explain(policies: &[Policy], ask: &Ask<'_>, default_allow: bool, audit: bool) -> Explanation {
+pub(super) fn explain(
+    policies: &[Policy],
+    ask: &Ask<'_>,
+    default_allow: bool,
+    opens_by_default: bool,
+    audit: bool,
+) -> Explanation {
     let mut walk = Walk { ask, steps: Vec::new(), delayed_denial: None };
     let taking_part = policies.iter().filter(|policy| audit || policy.mode == Mode::Enforce);
     let (cluster, namespace): (Vec<_>, Vec<_>) =
@@ -111,7 +117,7 @@ pub(super) fn explain(policies: &[Policy], ask: &Ask<'_>, default_allow: bool, a
     }
 
     let allowed = decided.map_or(default_allow, |(_, rule)| rule.action == Action::Allow);
-    let opens = decided.is_some_and(|(_, rule)| opens_tunnels(rule));
+    let opens = decided.map_or(opens_by_default, |(_, rule)| opens_tunnels(rule));
     let look_inside = allowed && opens && matches!(ask.seen, Seen::TunnelToOpen);
     let Walk { steps, delayed_denial, .. } = walk;
     match delayed_denial {

@@ -40,6 +40,7 @@ struct Inner {
     compiled: Compiled,
     default_allow: bool,
     enforces: bool,
+    opens_by_default: bool,
 }
 
 impl Default for Policies {
@@ -55,27 +56,48 @@ impl Policies {
     pub fn compile(mut policies: Vec<Policy>, default_allow: bool) -> Self {
         compiled::sort(&mut policies);
         let compiled = compiled::compile(&policies);
+        Self::of(policies, compiled, default_allow, false)
+    }
+
+    fn of(policies: Vec<Policy>, compiled: Compiled, default_allow: bool, opens_by_default: bool) -> Self {
         let enforces = !default_allow || policies.iter().any(|policy| policy.mode == model::Mode::Enforce);
-        Self { inner: Arc::new(Inner { policies, compiled, default_allow, enforces }) }
+        Self { inner: Arc::new(Inner { policies, compiled, default_allow, enforces, opens_by_default }) }
+    }
+
+    /// The same for a proxy that looks into every tunnel unless a rule says otherwise: a rule that says
+    /// nothing of TLS asks for it, and so does the default.
+    #[must_use]
+    pub fn compile_opening(mut policies: Vec<Policy>, default_allow: bool) -> Self {
+        for rule in policies.iter_mut().flat_map(|policy| &mut policy.rules) {
+            rule.tls.treatment = rule.tls.treatment.or(Some(model::TlsTreatment::Intercept));
+        }
+        compiled::sort(&mut policies);
+        let compiled = compiled::compile(&policies);
+        Self::of(policies, compiled, default_allow, true)
     }
 
     /// Decides. Takes time for the policies that are for this client alone, and no memory.
     #[must_use]
     pub fn evaluate(&self, ask: &Ask<'_>) -> Verdict {
-        self.inner.compiled.evaluate(ask, self.inner.default_allow)
+        self.inner.compiled.evaluate(ask, self.inner.default_allow, self.inner.opens_by_default)
     }
 
     /// Explains the decision, rule by rule. Takes time for every rule.
     #[must_use]
     pub fn explain(&self, ask: &Ask<'_>) -> Explanation {
-        explain::explain(&self.inner.policies, ask, self.inner.default_allow, false)
+        self.explain_with(ask, false)
     }
 
     /// Explains what would be decided if the policies that are only watched ([`model::Mode::Audit`]) were
     /// enforced.
     #[must_use]
     pub fn explain_audit(&self, ask: &Ask<'_>) -> Explanation {
-        explain::explain(&self.inner.policies, ask, self.inner.default_allow, true)
+        self.explain_with(ask, true)
+    }
+
+    fn explain_with(&self, ask: &Ask<'_>, audit: bool) -> Explanation {
+        let Inner { policies, default_allow, opens_by_default, .. } = &*self.inner;
+        explain::explain(policies, ask, *default_allow, *opens_by_default, audit)
     }
 
     /// The policies, in the order in which they are asked.
@@ -88,6 +110,18 @@ impl Policies {
     #[must_use]
     pub fn default_allow(&self) -> bool {
         self.inner.default_allow
+    }
+
+    /// Whether some tunnel may have to be looked into: what [`Seen::TunnelToOpen`] is asked for.
+    #[must_use]
+    pub fn opens_tunnels(&self) -> bool {
+        self.inner.opens_by_default || self.inner.compiled.opens_tunnels
+    }
+
+    /// Whether a tunnel that no rule decides is looked into.
+    #[must_use]
+    pub fn opens_by_default(&self) -> bool {
+        self.inner.opens_by_default
     }
 
     /// Whether any rule asks about requests. If none does, [`Seen::Tunnel`] stands for every flow.

@@ -162,8 +162,10 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         referer: None,
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
+        upstream_tls: None,
         traceparent: None,
         span: None,
+        tunnel_sni: None,
         interim: false,
     }
 }

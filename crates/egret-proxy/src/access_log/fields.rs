@@ -82,6 +82,10 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     optional(record.user_agent.as_deref(), |agent| out.text("userAgent", agent));
     out.word("downstream", record.downstream.as_str());
     optional(record.upstream, |upstream| out.word("upstream", upstream.as_str()));
+    if let Some(tls) = &record.upstream_tls {
+        out.word("upstreamTls", tls.version.as_str());
+        optional(tls.excused.as_deref(), |excused| out.word("upstreamTlsExcused", excused));
+    }
     optional(record.traceparent.as_deref(), |parent| out.text("traceparent", parent));
     if let Some((trace, span)) = &record.span {
         out.hex("traceId", trace);

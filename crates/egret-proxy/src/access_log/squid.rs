@@ -2,7 +2,7 @@
 //! `end elapsed client code/status bytes method url user hierarchy/address type`.
 
 use egret_core::reason::{Blame, Reason};
-use egret_core::record::{FlowRecord, Treatment};
+use egret_core::record::{FlowRecord, MethodName, Treatment};
 
 use super::clock::{ended, since_epoch};
 use super::text;
@@ -39,16 +39,17 @@ fn result_code(record: &FlowRecord) -> &'static str {
     match (record.reason, record.treatment) {
         (Some(reason), _) if reason.blame() == Blame::Policy && record.dialled.is_none() => "TCP_DENIED",
         (Some(Reason::ClientAborted), Treatment::Tunnel) => "TCP_TUNNEL_ABORTED",
-        (Some(Reason::ClientAborted), Treatment::Forward) => "TCP_MISS_ABORTED",
+        (Some(Reason::ClientAborted), Treatment::Forward | Treatment::Intercept) => "TCP_MISS_ABORTED",
         (Some(Reason::IdleTimeout | Reason::LifetimeExceeded), Treatment::Tunnel) => "TCP_TUNNEL_TIMEDOUT",
         (_, Treatment::Local) => "NONE_NONE",
-        (Some(reason), Treatment::Forward)
+        (Some(reason), Treatment::Forward | Treatment::Intercept)
             if refused_before_dialling && reason.blame() == Blame::Upstream =>
         {
             "TCP_MISS"
         }
         _ if refused_before_dialling => "NONE_NONE",
-        (_, Treatment::Forward) => "TCP_MISS",
+        (_, Treatment::Intercept) if record.method == MethodName::Known("CONNECT") => "NONE_NONE",
+        (_, Treatment::Forward | Treatment::Intercept) => "TCP_MISS",
         (_, Treatment::Tunnel) => "TCP_TUNNEL",
     }
 }

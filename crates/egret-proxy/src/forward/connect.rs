@@ -14,8 +14,9 @@ use crate::gate::Decision;
 use crate::http1::target::Scheme;
 use crate::metrics::{Limit, PoolEvent};
 use crate::refuse::Refusal;
+use crate::upstream::http2::{Learned, Live};
 use crate::upstream::pool::{ParentForm, PoolKey, UpstreamConnection};
-use crate::upstream::{self, Alpn, DialError, Roots};
+use crate::upstream::{self, Alpn, DialError};
 
 /// Where a request's connection leads.
 #[derive(Debug)]
@@ -94,12 +95,14 @@ pub async fn fresh(
     decision: &Decision,
     way: &Way,
     grant: &Grant,
+    alpn: Alpn,
 ) -> Result<UpstreamConnection, Refusal> {
     flow.record.reused = false;
     let upstream = flow.worker.shared.upstream.clone();
     let snapshot = flow.snapshot.clone();
     let deadline = Instant::now() + snapshot.timeouts.connect;
     let mut parent_form = None;
+    let mut tls = None;
     let (mut stream, address) = match &decision.parent {
         None => {
             let began = Instant::now();
@@ -132,9 +135,20 @@ pub async fn fresh(
     if scheme == Scheme::Https {
         let began = Instant::now();
         let deadline = began + snapshot.timeouts.tls;
-        let outcome =
-            upstream.tls_connect(stream, &destination.host, Roots::Origin, Alpn::Http1, deadline).await;
-        stream = outcome.map_err(|error| failed(flow, error))?;
+        let outcome = upstream.tls_connect_origin(stream, &destination.host, alpn, deadline).await;
+        let (over_tls, facts) = outcome.map_err(|error| failed(flow, error))?;
+        stream = over_tls;
+        tls = Some(facts);
+        flow.record.phases.tls = Some(began.elapsed());
+        if alpn == Alpn::Http2OrHttp1 {
+            if stream.alpn() == Some(b"h2") {
+                let live = Live::begin(stream, address, snapshot.generation, tls).await;
+                let live = live.map_err(|error| http2_failed(&error.to_string()))?;
+                flow.worker.http2.learn(way.key.clone(), Some(live.clone()));
+                return live.open().await.ok_or_else(|| http2_failed("it closed the connection"));
+            }
+            flow.worker.http2.learn(way.key.clone(), None);
+        }
         flow.record.phases.tls = Some(began.elapsed());
     }
     Ok(UpstreamConnection {
@@ -143,9 +157,52 @@ pub async fn fresh(
         address,
         generation: snapshot.generation,
         parent: parent_form,
+        tls,
+        http2: false,
         pinned: false,
-        tls: None,
+        facts: None,
     })
+}
+
+fn http2_failed(detail: &str) -> Refusal {
+    Refusal::new(Reason::MalformedResponse, format!("HTTP/2 (RFC 9113): {detail}"))
+}
+
+/// A stream of a connection over HTTP/2 that may be used for this destination. `Err`: the origin does not speak
+/// it, or that is not known.
+///
+/// # Errors
+/// What to offer on a new connection.
+pub async fn shared(
+    flow: &mut Flow,
+    destination: &Destination,
+    decision: &Decision,
+    way: &Way,
+) -> Result<UpstreamConnection, Alpn> {
+    let live = match flow.worker.http2.find(&way.key, flow.snapshot.generation) {
+        Learned::Http2(live) => live,
+        Learned::Http1 => return Err(Alpn::Http1),
+        Learned::Nothing => return Err(Alpn::Http2OrHttp1),
+    };
+    if decision.parent.is_none() {
+        let gate = &flow.snapshot.gate;
+        let passes = {
+            let ask = decision.ask(flow, destination);
+            gate.check_address(&ask, &decision.permit, live.address.ip())
+        };
+        match passes {
+            Ok(basis) => flow.record.basis = basis,
+            Err(_) => return Err(Alpn::Http2OrHttp1),
+        }
+    }
+    let Some(connection) = live.open().await else {
+        flow.worker.http2.forget(&way.key);
+        return Err(Alpn::Http2OrHttp1);
+    };
+    flow.worker.metrics.pool(PoolEvent::Hit);
+    flow.record.reused = true;
+    flow.record.dialled = Some(connection.address);
+    Ok(connection)
 }
 
 /// In HTTP and in TLS the client speaks first.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use egret_core::reason::Reason;
 use egret_core::settings::Snapshot;
 use egret_flows::flow::Side;
+use egret_tls::upstream::Problem;
 use tokio::time::Instant;
 
 use crate::body::{Pump, PumpError, Waits};
@@ -281,6 +282,13 @@ fn upload_stalled(stalled: Stalled, upload: &Upload) -> Failed {
     }
 }
 
+/// Whether an upstream has ended TLS with an alert. In TLS 1.3 it says only after the handshake that it does not
+/// accept the client's certificate, or misses one (RFC 8446 section 4.4.2).
+fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::AlertReceived(alert)) if *alert != rustls::AlertDescription::CloseNotify)
+}
+
 /// The upstream ended the connection before its response head was whole.
 fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> Failed {
     let unanswered = buffer::filled(input).is_empty();
@@ -291,6 +299,13 @@ fn ended(error: Option<io::Error>, upload: &Upload, input: &Option<Buffer>) -> F
     }
     let cause = error.or_else(|| upload.refused.as_ref().map(|error| error.kind().into()));
     let (reason, detail) = match (cause, unanswered) {
+        (Some(error), _) if is_alert(&error) => {
+            let problem = Problem::of_io(&error).map(|problem| {
+                let (what, code, advice) = (problem.what(), problem.kind(), problem.advice());
+                format!("{what} ({code}); {advice}")
+            });
+            (Reason::TlsFailed, problem.unwrap_or_else(|| error.to_string()))
+        }
         (Some(error), _) => (Reason::UpstreamReset, format!("while waiting for the response: {error}")),
         (None, true) => {
             (Reason::ResponseIncomplete, "the connection was closed without a response".to_owned())

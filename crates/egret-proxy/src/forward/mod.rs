@@ -23,9 +23,11 @@ use crate::http1::fields::{FieldName, list};
 use crate::http1::response::Asked;
 use crate::http1::target::{Scheme, Target};
 use crate::http1::{BodyLength, HeadLimits, ParseError, RequestHead, ResponseHead};
+use crate::intercept::Opening;
 use crate::metrics::PoolEvent;
 use crate::refuse::Refusal;
 use crate::relay::Opened;
+use crate::upstream::Alpn;
 use crate::upstream::pool::{PoolKey, UpstreamConnection};
 
 use connect::Way;
@@ -55,6 +57,8 @@ pub enum Served {
     Answered(After),
     /// A tunnel, to be relayed from here on.
     Tunnel(Opened),
+    /// A tunnel that is looked into from here on.
+    Inside(Box<Opening>),
 }
 
 /// A request that passed the gate, and what is needed to send it.
@@ -74,6 +78,8 @@ struct Plan {
     /// The one protocol that the client wants to switch to.
     upgrade: Option<Box<[u8]>>,
     limits: HeadLimits,
+    /// The client speaks HTTP/2, and so will the origin, if it can.
+    wants_http2: bool,
 }
 
 /// Serves one request with an absolute target. The request's head stands at the front of the
@@ -82,7 +88,7 @@ struct Plan {
 /// # Errors
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
-    flow.record.treatment = Treatment::Forward;
+    flow.record.treatment = if client.inside.is_some() { Treatment::Intercept } else { Treatment::Forward };
     let planned = plan(client, flow, head).map(|plan| (write_request(client, flow, head, &plan), plan));
     // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
     client.consume(head.length);
@@ -154,11 +160,15 @@ async fn run(
     exchange: &mut Exchange,
     snapshot: &Arc<Snapshot>,
 ) -> Result<Delivered, Refusal> {
-    let response = send(client, flow, plan, exchange, snapshot).await?;
+    let mut response = send(client, flow, plan, exchange, snapshot).await?;
     let Some(upstream) = &mut exchange.upstream else {
         return Err(Refusal::new(Reason::Internal, "a response without a connection"));
     };
+    if upstream.http2 {
+        response.version = Protocol::Http2;
+    }
     flow.record.upstream = Some(response.version);
+    flow.record.upstream_tls.clone_from(&upstream.tls);
     flow.first_byte();
     respond(client, flow, plan, upstream, &mut exchange.upload, response, snapshot).await
 }
@@ -185,7 +195,13 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
     let facts = asks.then(|| gate::facts(head, *scheme, &path_and_query, &headers));
     let decided = gate::decide(flow, destination, facts);
     if flow.worker.flows.is_some() {
-        let request = capture::Request { head: &input[..head.length], scheme: *scheme, destination, facts };
+        let request = capture::Request {
+            head: &input[..head.length],
+            scheme: *scheme,
+            destination,
+            inside: client.inside.as_deref(),
+            facts,
+        };
         let by = match &decided {
             Ok(decision) => decision.permit.verdict().by.as_deref(),
             Err(refusal) => refusal.basis.by.as_deref(),
@@ -208,6 +224,10 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
         upgrade: head.value(FieldName::Upgrade, input).filter(|_| head.upgrade).map(Box::from),
         authenticates: head.value(FieldName::Authorization, input).is_some_and(is_connection_scheme),
         limits: head_limits(&flow.snapshot.limits),
+        wants_http2: client.inside.is_some()
+            && head.version == Protocol::Http2
+            && *scheme == Scheme::Https
+            && !head.upgrade,
     })
 }
 
@@ -253,7 +273,17 @@ async fn send(
         Some(_) => Some(Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?)),
         None => None,
     };
-    let kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
+    let mut alpn = Alpn::Http1;
+    let mut kept = None;
+    if plan.wants_http2 {
+        match Box::pin(connect::shared(flow, &plan.destination, &plan.decision, &plan.way)).await {
+            Ok(connection) => kept = Some(connection),
+            Err(offer) => alpn = offer,
+        }
+    }
+    if kept.is_none() && alpn == Alpn::Http1 {
+        kept = connect::kept(client, flow, &plan.destination, &plan.decision, &plan.way, !plan.repeatable);
+    }
     if let Some(upstream) = kept {
         if let Err(refusal) = hold_to_rule(flow, plan, exchange) {
             keep(client, flow, plan.way.key.clone(), upstream);
@@ -269,6 +299,10 @@ async fn send(
             Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
                 flow.worker.metrics.pool(PoolEvent::Retry);
+                if plan.wants_http2 {
+                    flow.worker.http2.forget(&plan.way.key);
+                    alpn = Alpn::Http2OrHttp1;
+                }
                 exchange.give_up_connection();
             }
             Err(failed) => return Err(failed.refusal),
@@ -281,7 +315,8 @@ async fn send(
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
         hold_to_rule(flow, plan, exchange)?;
-        connect::fresh(flow, plan.scheme, &plan.destination, &plan.decision, &plan.way, &grant).await
+        let Plan { scheme, destination, decision, way, .. } = plan;
+        connect::fresh(flow, *scheme, destination, decision, way, &grant, alpn).await
     })
     .await?;
     let (upstream, upload) = exchange.use_connection(upstream);
@@ -445,7 +480,14 @@ fn write_response(
 ) -> Vec<u8> {
     let mut out = std::mem::take(&mut client.spare.response_head);
     let input = crate::buffer::filled(&upstream.input);
-    response::write(&mut out, input, response, plan.version, delivery, plan.asked.head, &snapshot.http);
+    let written = response::Written {
+        client: plan.version,
+        delivery,
+        to_head_request: plan.asked.head,
+        http: &snapshot.http,
+        strip_alt_svc: client.inside.is_some() && snapshot.interception.strip_alt_svc,
+    };
+    response::write(&mut out, input, response, &written);
     if let Some(buffer) = &mut upstream.input {
         buffer.consume(response.length);
     }
@@ -470,7 +512,9 @@ fn is_connection_scheme(credentials: &[u8]) -> bool {
 }
 
 fn keep(client: &mut Client, flow: &mut Flow, key: PoolKey, upstream: UpstreamConnection) {
-    if upstream.pinned {
+    if upstream.http2 {
+        // It was for one request; the connection beneath is kept elsewhere.
+    } else if upstream.pinned {
         client.pinned = Some(Box::new((key, upstream)));
     } else if upstream.generation == flow.worker.snapshot.load().generation {
         let now = flow.end();

@@ -28,17 +28,24 @@ pub fn delivery(head: &ResponseHead, client: Protocol, keep_alive: bool) -> Deli
     }
 }
 
-/// Writes the head of a response to `out`. With `switching`, it is a 101 that ends HTTP on this
-/// connection.
-pub fn write(
-    out: &mut Vec<u8>,
-    input: &[u8],
-    head: &ResponseHead,
-    client: Protocol,
-    delivery: Delivery,
-    to_head_request: bool,
-    http: &HttpSettings,
-) {
+/// How the head of a response is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// What the client speaks.
+    pub client: Protocol,
+    /// How it goes to the client.
+    pub delivery: Delivery,
+    /// It answers HEAD.
+    pub to_head_request: bool,
+    /// Settings.
+    pub http: &'a HttpSettings,
+    /// `Alt-Svc` is left out.
+    pub strip_alt_svc: bool,
+}
+
+/// Writes the head of a response to `out`. A 101 ends HTTP on this connection.
+pub fn write(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead, written: &Written<'_>) {
+    let Written { client, delivery, to_head_request, http, strip_alt_svc } = *written;
     out.clear();
     let interim = head.status < 200;
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -67,6 +74,8 @@ pub fn write(
             FieldName::Upgrade if matches!(head.status, 101 | 426) => copy(out, input, field),
             name if name.is_hop_by_hop() => {}
             FieldName::Other if named.contains(field.name_bytes(input)) => {}
+            FieldName::Other if strip_alt_svc && field.name_bytes(input).eq_ignore_ascii_case(b"alt-svc") => {
+            }
             _ => copy(out, input, field),
         }
     }

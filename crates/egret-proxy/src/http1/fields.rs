@@ -188,6 +188,12 @@ impl Field {
         &head[self.value as usize..self.value_end as usize]
     }
 
+    /// Where the value stands, without the white space around it.
+    #[must_use]
+    pub fn value_range(&self) -> std::ops::Range<usize> {
+        self.value as usize..self.value_end as usize
+    }
+
     /// Whether it may not stand in a trailer section (RFC 9110 section 6.5.1): a recipient that merges it
     /// into the head would frame, route, authenticate or understand the message otherwise than whoever
     /// looked at the head alone.

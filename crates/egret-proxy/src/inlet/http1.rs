@@ -20,10 +20,11 @@ use crate::http1::fields::FieldName;
 use crate::http1::request::parse;
 use crate::http1::target::Target;
 use crate::http1::{BodyLength, ParseError, Parsed, RequestHead};
+use crate::inlet::Onward;
+use crate::intercept;
 use crate::local;
 use crate::metrics::Limit;
 use crate::refuse::{Format, Refusal, Reply};
-use crate::relay::Opened;
 use crate::tunnel;
 
 /// The longest target and user agent that a record holds.
@@ -36,7 +37,7 @@ enum Next {
 }
 
 /// Serves requests until the connection ends, or one of them becomes a tunnel.
-pub async fn serve(client: &mut Client, listener: SocketAddr) -> Option<(Flow, Opened)> {
+pub async fn serve(client: &mut Client, listener: SocketAddr) -> Option<(Flow, Onward)> {
     let mut after = After::Keep;
     let mut first = true;
     while after == After::Keep {
@@ -55,7 +56,8 @@ pub async fn serve(client: &mut Client, listener: SocketAddr) -> Option<(Flow, O
         note(&mut flow, client, head);
         after = match serve_request(client, &mut flow, head, &listener).await {
             Served::Answered(after) => after,
-            Served::Tunnel(opened) => return Some((flow, opened)),
+            Served::Tunnel(opened) => return Some((flow, Onward::Tunnel(opened))),
+            Served::Inside(opening) => return Some((flow, Onward::Inside(opening))),
         };
     }
     match after {
@@ -152,8 +154,19 @@ pub(super) async fn serve_request(
         head: head.method_text(client.filled()) == "HEAD",
         has_body: head.body != BodyLength::None,
     };
+    let is_inside = client.inside.is_some();
+    if is_inside && let Err(refusal) = intercept::aim(client, flow, head) {
+        client.consume(head.length);
+        client.spare.request_fields = std::mem::take(&mut head.fields);
+        wish.keep_alive &= refusal.reason != Reason::Misdirected;
+        return Served::Answered(refuse(client, flow, &refusal, &wish).await);
+    }
     let is_for_the_proxy = matches!(head.target, Target::Origin | Target::Asterisk);
-    if !is_for_the_proxy && let Err(refusal) = credentials::admit(client, flow, head).await {
+    // Inside a tunnel it was proved already who speaks, and what is in the head is for the origin.
+    if !is_for_the_proxy
+        && !is_inside
+        && let Err(refusal) = credentials::admit(client, flow, head).await
+    {
         client.consume(head.length);
         client.spare.request_fields = std::mem::take(&mut head.fields);
         if matches!(head.target, Target::Authority { .. }) {
@@ -166,6 +179,11 @@ pub(super) async fn serve_request(
             let destination = destination.clone();
             client.consume(head.length);
             client.spare.request_fields = std::mem::take(&mut head.fields);
+            if let Some(opening) =
+                intercept::opening(flow, &destination, || tunnel::ESTABLISHED.to_vec()).await
+            {
+                return Served::Inside(opening);
+            }
             match tunnel::open_http1(flow, &destination).await {
                 Ok(tunnel) => Ok(Served::Tunnel(tunnel)),
                 Err(refusal) => {

@@ -21,8 +21,10 @@ use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::deadline::Deadline;
 use crate::detect::{First, first};
 use crate::flow::Flow;
+use crate::intercept::{self, Opening};
 use crate::listener::{Listener, Present};
 use crate::refuse::{Format, Refusal, Reply};
+use crate::relay::Opened;
 use crate::stream::Stream;
 use crate::tunnel::Tunnel;
 
@@ -46,6 +48,7 @@ pub async fn serve(
         spare: Spare::default(),
         pinned: None,
         user_before: None,
+        inside: None,
     };
     let over_tls = listener.tls.is_some();
     if listener.is_balancer(peer.ip()) && !introduce(&mut client, over_tls, present).await {
@@ -80,8 +83,21 @@ pub async fn serve(
         }
         Err(None) => None,
     };
-    let (flow, opened) = tunnel?;
-    Some(Box::new(Tunnel { opened, flow, client, registered }))
+    match tunnel? {
+        (flow, Onward::Tunnel(opened)) => Some(Box::new(Tunnel { opened, flow, client, registered })),
+        (flow, Onward::Inside(opening)) => {
+            intercept::serve(client, flow, opening, registered, listener).await
+        }
+    }
+}
+
+/// What a connection has become.
+#[derive(Debug)]
+pub enum Onward {
+    /// A tunnel, to be relayed.
+    Tunnel(Opened),
+    /// A tunnel that is looked into.
+    Inside(Box<Opening>),
 }
 
 /// Why a protocol is refused on a listener that does not serve it.

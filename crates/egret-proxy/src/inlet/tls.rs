@@ -28,7 +28,7 @@ use crate::worker::Worker;
 
 /// Alerts (RFC 8446 section 6) that are sent before there are any keys.
 const UNEXPECTED_MESSAGE: u8 = 10;
-const PROTOCOL_VERSION: u8 = 70;
+pub(crate) const PROTOCOL_VERSION: u8 = 70;
 pub(crate) const INTERNAL_ERROR: u8 = 80;
 
 /// The record of a fatal alert.
@@ -37,12 +37,13 @@ pub(crate) const fn alert(description: u8) -> [u8; 7] {
 }
 
 /// A handshake's place among those that are under way.
-struct Present {
+pub(crate) struct Present {
     worker: Arc<Worker>,
 }
 
 impl Present {
-    fn take(worker: &Arc<Worker>) -> Option<Self> {
+    /// Takes a place; `None` where there is none left, which is counted.
+    pub(crate) fn take(worker: &Arc<Worker>) -> Option<Self> {
         let most = worker.snapshot.load().limits.handshakes;
         let open = &worker.shared.handshakes;
         if open.fetch_add(1, Ordering::Relaxed) >= most {
@@ -151,7 +152,7 @@ pub(super) async fn accept(
 }
 
 /// An alert as it is sent.
-fn bytes_of(mut alert: AcceptedAlert) -> Vec<u8> {
+pub(crate) fn bytes_of(mut alert: AcceptedAlert) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory cannot fail.
     let _ = alert.write_all(&mut bytes);

@@ -36,7 +36,7 @@ struct Counters {
     refused: [AtomicU64; REFUSALS.len()],
 }
 
-type ByRule = HashMap<Arc<str>, Arc<Counters>>;
+type ByRule = HashMap<Arc<str>, Counters>;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -45,8 +45,8 @@ struct Known {
 }
 
 impl Known {
-    fn find(&self, rule: &RuleFacts) -> Option<Arc<Counters>> {
-        self.by_policy.get(&rule.policy)?.get(&rule.rule).cloned()
+    fn find(&self, rule: &RuleFacts) -> Option<&Counters> {
+        self.by_policy.get(&rule.policy)?.get(&rule.rule)
     }
 }
 
@@ -54,15 +54,15 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Rules {
     known: RwLock<Known>,
-    default: Arc<Counters>,
-    others: Arc<Counters>,
+    default: Counters,
+    others: Counters,
     most: AtomicUsize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let most = AtomicUsize::new(Limits::default().policy_rules);
-        Self { known: RwLock::default(), default: Arc::default(), others: Arc::default(), most }
+        Self { known: RwLock::default(), default: Counters::default(), others: Counters::default(), most }
     }
 }
 
@@ -101,10 +101,11 @@ impl Rules {
     pub(super) fn finished(&self, record: &FlowRecord) -> bool {
         let mut is_other = false;
         if let Some(rule) = &record.basis.by {
-            let counters = self.counters(rule, &mut is_other);
-            let decided = if rule.action == Action::Allow { &counters.allowed } else { &counters.denied };
-            decided.fetch_add(1, Relaxed);
-            count_refusal(&counters, record.reason);
+            is_other |= self.count(rule, |counters| {
+                let decided = if rule.action == Action::Allow { &counters.allowed } else { &counters.denied };
+                decided.fetch_add(1, Relaxed);
+                count_refusal(counters, record.reason);
+            });
         } else if record.reason == Some(Reason::DeniedByDefault) {
             self.default.denied.fetch_add(1, Relaxed);
         } else if record.treatment != Treatment::Local && record.dialled.is_some() {
@@ -112,32 +113,40 @@ impl Rules {
             count_refusal(&self.default, record.reason);
         }
         if let Some(rule) = &record.basis.audit {
-            self.counters(rule, &mut is_other).audited.fetch_add(1, Relaxed);
+            is_other |= self.count(rule, |counters| {
+                counters.audited.fetch_add(1, Relaxed);
+            });
         }
         is_other
     }
 
-    fn counters(&self, rule: &RuleFacts, is_other: &mut bool) -> Arc<Counters> {
+    /// Counts something of a rule. True when it is not told apart from others.
+    fn count(&self, rule: &RuleFacts, add: impl Fn(&Counters)) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = known.find(rule) {
-            return counters;
+            add(counters);
+            return false;
         }
         let is_full = known.count >= self.most.load(Relaxed);
         drop(known);
         if !is_full {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             // Others may have come in between.
-            if let Some(counters) = known.find(rule) {
-                return counters;
-            }
-            if known.count < self.most.load(Relaxed) {
+            if known.find(rule).is_none() && known.count < self.most.load(Relaxed) {
                 known.count += 1;
-                let rules = known.by_policy.entry(rule.policy.clone()).or_default();
-                return rules.entry(rule.rule.clone()).or_default().clone();
+                known
+                    .by_policy
+                    .entry(rule.policy.clone())
+                    .or_default()
+                    .insert(rule.rule.clone(), Counters::default());
+            }
+            if let Some(counters) = known.find(rule) {
+                add(counters);
+                return false;
             }
         }
-        *is_other = true;
-        self.others.clone()
+        add(&self.others);
+        true
     }
 
     /// The counts of all rules that decided anything.
@@ -171,14 +180,13 @@ mod tests {
     fn tells_no_more_rules_apart_than_the_limit() {
         let rules = Rules::default();
         rules.limit(2);
-        let mut is_other = false;
         for number in 0..10 {
-            is_other = false;
             let rule = RuleFacts::new("policy", format!("rule {number}"), Action::Deny);
-            rules.counters(&rule, &mut is_other).denied.fetch_add(1, Relaxed);
+            let is_other = rules.count(&rule, |counters| {
+                counters.denied.fetch_add(1, Relaxed);
+            });
             assert_eq!(is_other, number >= 2);
         }
-        assert!(is_other);
         let figures = rules.figures();
         let counts: Vec<_> = figures.iter().map(|rule| (&*rule.rule, rule.decisions[1].1)).collect();
         assert_eq!(counts, [("(default)", 0), ("(other)", 8), ("rule 0", 1), ("rule 1", 1)]);

@@ -78,6 +78,9 @@ pub enum UpstreamError {
         /// What is wrong with it.
         source: TrustError,
     },
+    /// What is set for TLS with origins cannot be used.
+    #[error("upstream.origins: {0}")]
+    Origins(String),
     /// The TLS library refuses its configuration.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),

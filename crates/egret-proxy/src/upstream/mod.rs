@@ -6,6 +6,7 @@
 mod dial;
 mod error;
 mod health;
+pub mod http2;
 mod parent;
 pub mod pool;
 mod resolve;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use egret_core::destination::{Destination, Host};
+use egret_core::record::UpstreamTls;
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
@@ -107,7 +109,22 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Stream, DialError> {
         let tls = self.tls.load_full();
-        tls.connect(io, host, roots, alpn, deadline).await
+        tls.connect(io, host, roots, alpn, deadline).await.map(|(stream, _)| stream)
+    }
+
+    /// The same with an origin, and what was agreed.
+    ///
+    /// # Errors
+    /// As [`Upstream::tls_connect`].
+    pub async fn tls_connect_origin(
+        &self,
+        io: Stream,
+        host: &Host,
+        alpn: Alpn,
+        deadline: Instant,
+    ) -> Result<(Stream, Arc<UpstreamTls>), DialError> {
+        let tls = self.tls.load_full();
+        tls.connect(io, host, Roots::Origin, alpn, deadline).await
     }
 
     /// The state of every parent: group, address, whether it is up, and failures since the start.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use egret_core::destination::Destination;
+use egret_core::record::UpstreamTls;
 use egret_core::settings::UpstreamSettings;
 use egret_flows::flow::TlsFacts;
 use rustix::net::RecvFlags;
@@ -30,19 +31,24 @@ pub struct UpstreamConnection {
     pub generation: u64,
     /// It leads to an HTTP parent, which takes whole URLs.
     pub parent: Option<ParentForm>,
+    /// The TLS session, where it leads to an origin over TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
+    /// It is a stream of an HTTP/2 connection, for one request.
+    pub http2: bool,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
-    /// What was agreed in TLS with the origin, once somebody has asked.
-    pub tls: Option<Arc<TlsFacts>>,
+    /// More of it, once somebody has asked.
+    pub facts: Option<Arc<TlsFacts>>,
 }
 
 impl UpstreamConnection {
     /// What was agreed in TLS with the origin; `None` without TLS.
     pub fn tls_facts(&mut self) -> Option<Arc<TlsFacts>> {
-        if self.tls.is_none() {
-            self.tls = self.stream.upstream_tls_facts().map(Arc::new);
+        if self.facts.is_none() && self.tls.is_some() {
+            let problem = self.tls.as_ref().and_then(|tls| tls.excused.as_deref()).map(str::to_owned);
+            self.facts = self.stream.tls_facts().map(|facts| Arc::new(TlsFacts { problem, ..facts }));
         }
-        self.tls.clone()
+        self.facts.clone()
     }
 }
 

@@ -5,13 +5,22 @@ use std::io;
 use std::sync::Arc;
 
 use egret_core::destination::Host;
+use egret_core::identity::TlsVersion;
+use egret_core::pattern::HostPattern;
 use egret_core::reason::Reason;
+use egret_core::record::UpstreamTls;
 use egret_core::route::{ParentGroup, ParentScheme};
-use egret_core::settings::Snapshot;
+use egret_core::settings::{OriginTls, Snapshot, UpstreamSettings};
 use egret_tls::client::{Alpn, ClientConfigs};
 use egret_tls::explain::explain;
+use egret_tls::files;
 use egret_tls::roots::{GeneralRoots, RootsSource};
-use rustls_pki_types::{DnsName, ServerName};
+use egret_tls::upstream::{
+    AlpnRule, ClientCertificate, Exceptions, MinVersion, PrivateCa, Problem, ProblemKind, Verifier,
+    VersionRule,
+};
+use rustls::{ClientConfig, ClientConnection};
+use rustls_pki_types::{DnsName, ServerName, UnixTime};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -29,11 +38,97 @@ pub enum Roots<'a> {
 
 type Pem = Option<Arc<[u8]>>;
 
+/// TLS with origins, as one snapshot has it.
+struct Origins {
+    tls: egret_tls::upstream::UpstreamTls,
+    exceptions: Vec<(Vec<HostPattern>, Exceptions)>,
+    trusted_ca: Pem,
+    /// Other files were read, which may have changed since.
+    has_files: bool,
+    settings: Vec<OriginTls>,
+}
+
+impl Origins {
+    fn new(general: &GeneralRoots, settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
+        let public = general.with_pem(settings.trusted_ca.as_deref());
+        let public = public
+            .map_err(|source| UpstreamError::Trust { setting: "upstream.trustedCA".to_owned(), source })?;
+        let unusable = |error: &dyn std::fmt::Display| UpstreamError::Origins(error.to_string());
+        let mut tls = egret_tls::upstream::UpstreamSettings { public, ..Default::default() };
+        let mut exceptions = Vec::new();
+        for origin in &settings.origins {
+            let hosts = || origin.hosts.clone();
+            if let Some(path) = &origin.trusted_ca {
+                let roots = files::load_cas(path).map_err(|error| unusable(&error))?;
+                tls.private.push(PrivateCa { hosts: hosts(), roots, only: origin.only_trusted_ca });
+            }
+            if let Some(shown) = &origin.client_certificate {
+                let password = shown.password.as_deref().map(files::Password::load).transpose();
+                let password = password.map_err(|error| unusable(&error))?;
+                let identity =
+                    files::load_identity(&shown.certificate, shown.key.as_deref(), password.as_ref())
+                        .map_err(|error| unusable(&error))?;
+                tls.client_certificates.push(ClientCertificate { hosts: hosts(), identity });
+            }
+            let min = match origin.min_version {
+                TlsVersion::Tls12 => MinVersion::Tls12,
+                TlsVersion::Tls13 => MinVersion::Tls13,
+            };
+            tls.min_versions.push(VersionRule { hosts: hosts(), min });
+            let mut protocols = vec![b"http/1.1".to_vec()];
+            if !origin.http1_only {
+                protocols.push(b"h2".to_vec());
+            }
+            tls.alpn.push(AlpnRule { hosts: hosts(), protocols });
+            let kinds = origin.accept.iter().map(|code| code.parse::<ProblemKind>());
+            let kinds: Vec<_> = kinds.collect::<Result<_, _>>().map_err(|error| unusable(&error))?;
+            let excused = Exceptions::of(kinds).map_err(|error| unusable(&error))?;
+            let excused = origin.pins.iter().fold(excused, |excused, pin| excused.with_pin(*pin));
+            exceptions.push((hosts(), excused));
+        }
+        for path in &settings.crls {
+            tls.crls.extend(files::load_crls(path).map_err(|error| unusable(&error))?);
+        }
+        Ok(Self {
+            tls: egret_tls::upstream::UpstreamTls::new(tls).map_err(|error| unusable(&error))?,
+            exceptions,
+            trusted_ca: settings.trusted_ca.clone(),
+            has_files: !settings.crls.is_empty()
+                || settings
+                    .origins
+                    .iter()
+                    .any(|origin| origin.trusted_ca.is_some() || origin.client_certificate.is_some()),
+            settings: settings.origins.clone(),
+        })
+    }
+
+    /// Whether nothing has changed, so that sessions can be kept.
+    fn holds_for(&self, settings: &UpstreamSettings) -> bool {
+        !self.has_files
+            && settings.crls.is_empty()
+            && self.trusted_ca == settings.trusted_ca
+            && self.settings == settings.origins
+    }
+
+    fn config(&self, host: &Host, alpn: Alpn) -> Result<(Arc<ClientConfig>, Arc<Verifier>), DialError> {
+        let wanted: &[&[u8]] = match alpn {
+            Alpn::None => &[],
+            Alpn::Http1 => &[b"http/1.1"],
+            Alpn::Http2OrHttp1 => &[b"h2", b"http/1.1"],
+        };
+        let of_host =
+            self.exceptions.iter().find(|(hosts, _)| hosts.iter().any(|pattern| pattern.matches(host)));
+        let nothing = Exceptions::default();
+        let excused = of_host.map_or(&nothing, |(_, excused)| excused);
+        let made = self.tls.config(host, wanted, excused);
+        made.map_err(|error| DialError::new(Reason::Internal, error.to_string()))
+    }
+}
+
 /// The client configurations of one snapshot.
 pub(super) struct TlsState {
     general: GeneralRoots,
-    origin_ca: Pem,
-    origin: ClientConfigs,
+    origins: Arc<Origins>,
     parents: HashMap<Pem, ClientConfigs>,
 }
 
@@ -49,10 +144,9 @@ impl TlsState {
             tracing::info!("the system has no trusted roots; Mozilla's are used");
         }
         let old = old.filter(|old| old.general.store.roots == general.store.roots);
-        let origin_ca = snapshot.upstream.trusted_ca.clone();
-        let origin = match old.filter(|old| old.origin_ca == origin_ca) {
-            Some(old) => old.origin.clone(),
-            None => configs(&general, &origin_ca, "upstream.trustedCA")?,
+        let origins = match old.map(|old| &old.origins).filter(|old| old.holds_for(&snapshot.upstream)) {
+            Some(old) => old.clone(),
+            None => Arc::new(Origins::new(&general, &snapshot.upstream)?),
         };
         let mut parents = HashMap::new();
         for group in &snapshot.routes.groups {
@@ -67,18 +161,15 @@ impl TlsState {
             };
             parents.insert(group.trusted_ca.clone(), built);
         }
-        Ok(Self { general, origin_ca, origin, parents })
+        Ok(Self { general, origins, parents })
     }
 
-    fn configs(&self, roots: Roots<'_>) -> Result<ClientConfigs, DialError> {
-        match roots {
-            Roots::Origin => Ok(self.origin.clone()),
-            Roots::Parent(group) => match self.parents.get(&group.trusted_ca) {
-                Some(configs) => Ok(configs.clone()),
-                // A flow that was decided by the snapshot before this one.
-                None => configs(&self.general, &group.trusted_ca, &group.name)
-                    .map_err(|error| DialError::new(Reason::Internal, error.to_string())),
-            },
+    fn configs(&self, group: &ParentGroup) -> Result<ClientConfigs, DialError> {
+        match self.parents.get(&group.trusted_ca) {
+            Some(configs) => Ok(configs.clone()),
+            // A flow that was decided by the snapshot before this one.
+            None => configs(&self.general, &group.trusted_ca, &group.name)
+                .map_err(|error| DialError::new(Reason::Internal, error.to_string())),
         }
     }
 
@@ -90,22 +181,27 @@ impl TlsState {
         roots: Roots<'_>,
         alpn: Alpn,
         deadline: Instant,
-    ) -> Result<Stream, DialError> {
+    ) -> Result<(Stream, Arc<UpstreamTls>), DialError> {
         let started = Instant::now();
         let peer = io.tcp_beneath().and_then(|tcp| tcp.peer_addr().ok());
-        let outcome = match (self.configs(roots), server_name(host)) {
-            (Ok(configs), Some(name)) => {
-                let connector = TlsConnector::from(configs.for_alpn(alpn).clone());
-                timeout_at(deadline, connector.connect(name, io)).await
-            }
-            (Err(error), _) => return Err(error),
-            (_, None) => {
-                let detail = format!("{host}: no certificate can be for this name");
-                return Err(DialError::new(Reason::TlsFailed, detail));
-            }
+        let Some(name) = server_name(host) else {
+            let detail = format!("{host}: no certificate can be for this name");
+            return Err(DialError::new(Reason::TlsFailed, detail));
         };
-        let mut error = match outcome {
-            Ok(Ok(tls)) => return Ok(Stream::Tls(Box::new(tls))),
+        let (config, verifier) = match roots {
+            Roots::Origin => {
+                let (config, verifier) = self.origins.config(host, alpn)?;
+                (config, Some(verifier))
+            }
+            Roots::Parent(group) => (self.configs(group)?.for_alpn(alpn).clone(), None),
+        };
+        let connector = TlsConnector::from(config);
+        let mut error = match timeout_at(deadline, connector.connect(name.clone(), io)).await {
+            Ok(Ok(tls)) => {
+                let facts = facts(tls.get_ref().1, &name, verifier.as_deref());
+                return Ok((Stream::Tls(Box::new(tls)), Arc::new(facts)));
+            }
+            Ok(Err(error)) if verifier.is_some() => origin_failure(host, &error),
             Ok(Err(error)) => failure(host, &error),
             Err(_) => {
                 let waited = started.elapsed().as_secs_f64();
@@ -116,6 +212,23 @@ impl TlsState {
         error.phases.tls = Some(started.elapsed());
         error.dialled = peer;
         Err(error)
+    }
+}
+
+/// What was agreed with a server, and what was excused.
+fn facts(connection: &ClientConnection, name: &ServerName<'_>, verifier: Option<&Verifier>) -> UpstreamTls {
+    let excused = verifier.filter(|verifier| verifier.excuses()).zip(connection.peer_certificates());
+    let excused = excused.and_then(|(verifier, chain)| {
+        let (own, above) = chain.split_first()?;
+        verifier.check(own, above, &[], name, UnixTime::now()).ok()
+    });
+    let codes: Vec<_> = excused.iter().flatten().map(|problem| problem.kind().code()).collect();
+    UpstreamTls {
+        version: match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+            _ => TlsVersion::Tls13,
+        },
+        excused: (!codes.is_empty()).then(|| codes.join(",").into()),
     }
 }
 
@@ -131,6 +244,14 @@ fn server_name(host: &Host) -> Option<ServerName<'static>> {
         Host::Name(name) => DnsName::try_from(name.to_string()).ok().map(ServerName::DnsName),
         Host::Address(address) => Some(ServerName::from(*address)),
     }
+}
+
+/// What is wrong with an origin, and what can be done.
+fn origin_failure(host: &Host, error: &io::Error) -> DialError {
+    let Some(problem) = Problem::of_io(error) else { return failure(host, error) };
+    let reason = if problem.kind().is_certificate() { Reason::TlsCertificate } else { Reason::TlsFailed };
+    let (what, code, advice) = (problem.what(), problem.kind(), problem.advice());
+    DialError::new(reason, format!("{host}: {what} ({code}); {advice}"))
 }
 
 fn failure(host: &Host, error: &io::Error) -> DialError {

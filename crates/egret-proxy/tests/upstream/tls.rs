@@ -106,7 +106,7 @@ async fn a_private_ca_is_trusted_when_it_is_configured() {
     }
     let error = refused(&trusting(None), server, "origin.test").await;
     assert_eq!(error.reason, Reason::TlsCertificate);
-    assert!(error.detail.starts_with("origin.test: its certificate is signed by a CA that is not trusted"));
+    assert!(error.detail.ends_with("add it to the CAs that are trusted for this host"), "{error}");
     assert_eq!(error.dialled, Some(server));
     assert!(error.phases.tls.is_some());
 }
@@ -117,10 +117,8 @@ async fn a_certificate_for_another_name_is_refused_with_the_names_it_has() {
     let server = serve(ca.server(&["other.test", "*.more.test"])).await;
     let error = refused(&trusting(Some(&ca)), server, "origin.test").await;
     assert_eq!(error.reason, Reason::TlsCertificate);
-    assert_eq!(
-        error.detail,
-        "origin.test: its certificate is not for origin.test; it is for other.test, *.more.test"
-    );
+    let what = "origin.test: its certificate is not for origin.test; it is for other.test, *.more.test (wrong-name);";
+    assert!(error.detail.starts_with(what), "{error}");
 }
 
 #[tokio::test]
@@ -131,7 +129,10 @@ async fn certificates_out_of_their_time_are_refused_with_the_date() {
     expired.not_after = date_time_ymd(2020, 2, 3);
     let error = refused(&trusting(Some(&ca)), serve(ca.sign(&expired)).await, "origin.test").await;
     assert_eq!(error.reason, Reason::TlsCertificate);
-    assert_eq!(error.detail, "origin.test: its certificate expired on 2020-02-03T00:00:00Z");
+    assert!(
+        error.detail.starts_with("origin.test: its certificate expired on 2020-02-03T00:00:00Z (expired);"),
+        "{error}"
+    );
     let mut early = params(&["origin.test"]);
     early.not_before = date_time_ymd(2999, 1, 1);
     let error = refused(&trusting(Some(&ca)), serve(ca.sign(&early)).await, "origin.test").await;

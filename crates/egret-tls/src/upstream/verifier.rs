@@ -61,6 +61,12 @@ impl Verifier {
         Self { roots, lists, exceptions, algorithms }
     }
 
+    /// Whether anything is excused by it.
+    #[must_use]
+    pub fn excuses(&self) -> bool {
+        !self.exceptions.is_empty()
+    }
+
     /// Verifies what an origin has shown: its certificate, those above it, and the stapled OCSP response, which
     /// may be empty. Gives what was wrong and excused: it is to stand in the record of the flow.
     ///

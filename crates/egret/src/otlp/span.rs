@@ -108,7 +108,7 @@ fn without_query(url: &str) -> &str {
 fn kind(record: &FlowRecord) -> SpanKind {
     match record.treatment {
         Treatment::Local => SpanKind::Server,
-        Treatment::Forward | Treatment::Tunnel => SpanKind::Client,
+        Treatment::Forward | Treatment::Tunnel | Treatment::Intercept => SpanKind::Client,
     }
 }
 

@@ -124,6 +124,7 @@ fn a_record() -> FlowRecord {
         referer: None,
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
+        upstream_tls: None,
         traceparent: Some(PARENT.into()),
         span: Some((TRACE, [0xab; 8])),
         interim: false,

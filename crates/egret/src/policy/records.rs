@@ -120,6 +120,14 @@ fn was(fields: &Fields<'_>) -> Option<Was> {
     match fields.reason.as_deref() {
         Some("denied-by-rule" | "denied-by-default") => return Some(Was::Denied),
         Some("denied-by-guard" | "loop-detected") => return Some(Was::Guarded),
+        // A rule allowed it, and refused what it was then used for.
+        Some(
+            "sni-mismatch"
+            | "tls-version-too-low"
+            | "client-hello-malformed"
+            | "body-too-large"
+            | "rate-limited",
+        ) => return Some(Was::Failed),
         _ => {}
     }
     let is_good = (100..500).contains(&fields.status);

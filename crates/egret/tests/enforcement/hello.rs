@@ -10,7 +10,7 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
 }
 
 /// A hello of TLS 1.2 and 1.3 with this name, and with an encrypted one inside if wanted.
-pub fn hello(name: Option<&str>, encrypted: bool) -> Vec<u8> {
+pub(crate) fn hello(name: Option<&str>, encrypted: bool) -> Vec<u8> {
     let mut extensions = extension(43, &vector(1, &[3, 4, 3, 3]));
     if let Some(name) = name {
         let entry = [&[0][..], &vector(2, name.as_bytes())].concat();
@@ -33,6 +33,6 @@ pub fn hello(name: Option<&str>, encrypted: bool) -> Vec<u8> {
 }
 
 /// A fatal alert.
-pub fn alert(code: u8) -> [u8; 7] {
+pub(crate) fn alert(code: u8) -> [u8; 7] {
     [0x15, 3, 3, 0, 2, 2, code]
 }

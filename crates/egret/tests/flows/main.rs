@@ -4,6 +4,7 @@
 
 mod bodies;
 mod heads;
+mod intercepted;
 mod policy;
 mod redaction;
 mod terminal;

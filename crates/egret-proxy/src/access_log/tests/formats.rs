@@ -36,6 +36,7 @@ fn a_refusal() -> FlowRecord {
         basis: Basis::default(),
         dialled: None,
         upstream: None,
+        upstream_tls: None,
         bytes_up: 0,
         bytes_down: 0,
         phases: Phases { total: Duration::from_micros(85), ..Phases::default() },
@@ -170,7 +171,12 @@ prop_compose! {
             (any::<Option<SocketAddr>>(), any::<bool>(), any::<u64>(), any::<u64>(), any_phases()),
         (user_agent, referer, traceparent, span, interim) in
             (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<([u8; 16], [u8; 8])>>(), any::<bool>()),
-        treatment in prop::sample::select(vec![Treatment::Forward, Treatment::Tunnel, Treatment::Local]),
+        treatment in prop::sample::select(vec![
+            Treatment::Forward,
+            Treatment::Tunnel,
+            Treatment::Intercept,
+            Treatment::Local,
+        ]),
         tls in prop::option::of((any::<String>(), any::<Option<String>>())),
         workload in prop::option::of((any::<String>(), any::<Option<String>>())),
     ) -> FlowRecord {
@@ -182,7 +188,7 @@ prop_compose! {
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), tunnel_sni: None,
             parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
-            phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, traceparent, span, interim,
+            phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, upstream_tls: None, traceparent, span, interim,
         }
     }
 }

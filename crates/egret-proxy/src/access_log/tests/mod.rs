@@ -44,6 +44,7 @@ pub(crate) fn a_record() -> FlowRecord {
         referer: Some("http://example.com/".into()),
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
+        upstream_tls: None,
         traceparent: None,
         span: None,
         interim: false,

@@ -54,7 +54,7 @@ type Frames = h2::server::Connection<Io, Bytes>;
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(client: Client, listener: SocketAddr) {
-    let Client { stream, input, identity, control, mut deadline, worker, .. } = client;
+    let Client { stream, input, identity, control, mut deadline, worker, inside, .. } = client;
     let snapshot = worker.snapshot.load_full();
     let mut local = listener;
     if let Some(tcp) = stream.tcp_beneath() {
@@ -64,7 +64,7 @@ pub(super) async fn serve(client: Client, listener: SocketAddr) {
             let _ = upstream::set_keepalive(tcp, snapshot.upstream.keepalive);
         }
     }
-    let origin = Origin { worker: worker.clone(), identity: identity.clone(), listener, local };
+    let origin = Origin { worker: worker.clone(), identity: identity.clone(), listener, local, inside };
     let wire = Arc::new(Wire::default());
     let (io, left) = Io::new(stream, input, wire.clone());
     deadline.set_after(snapshot.timeouts.head);
@@ -110,6 +110,7 @@ pub(super) async fn serve(client: Client, listener: SocketAddr) {
             spare,
             pinned: None,
             user_before: None,
+            inside: None,
         };
         client.linger().await;
     }

@@ -25,6 +25,7 @@ use crate::forward::{After, Served};
 use crate::http1::request::parse;
 use crate::http1::{Fields, Parsed, RequestHead};
 use crate::inlet::http1::{self, Wish};
+use crate::intercept::{self, Inside, Opening};
 use crate::refuse::{Format, Refusal};
 use crate::relay;
 use crate::stream::Stream;
@@ -37,6 +38,8 @@ pub(super) struct Origin {
     pub(super) listener: SocketAddr,
     /// Where the client's connection leads; the listener's address unless that is unspecified.
     pub(super) local: SocketAddr,
+    /// The tunnel that was opened, where the connection is inside one.
+    pub(super) inside: Option<std::sync::Arc<Inside>>,
 }
 
 /// How a stream ended, as far as its connection wants to know.
@@ -80,6 +83,7 @@ pub(super) async fn serve(
         spare: Spare::default(),
         pinned: None,
         user_before: None,
+        inside: origin.inside,
     };
     let head = match refusal {
         Some(refusal) => Err(refusal),
@@ -91,7 +95,19 @@ pub(super) async fn serve(
             if parts.extensions.get::<ext::Protocol>().is_some() {
                 flow.record.method = MethodName::new("CONNECT");
             }
-            watched(&mut client, &mut flow, &mut head, &origin.listener, &sender).await
+            match watched(&mut client, &mut flow, &mut head, &origin.listener, &sender).await {
+                Some(Ok(after)) => Some(after),
+                Some(Err(opening)) => {
+                    let listener = origin.listener;
+                    // The bridge goes along, and ends the stream with the connection inside.
+                    if let Some(tunnel) = intercept::serve(client, flow, opening, registered, listener).await
+                    {
+                        tunnel.serve().await;
+                    }
+                    return Ended::Served;
+                }
+                None => None,
+            }
         }
         Err(refusal) => Some(http1::refuse(&mut client, &mut flow, &refusal, &wish(&parts)).await),
     };
@@ -118,11 +134,12 @@ async fn watched(
     head: &mut RequestHead,
     listener: &SocketAddr,
     sender: &Sender,
-) -> Option<After> {
+) -> Option<Result<After, Box<Opening>>> {
     let mut serving = pin!(async {
         match http1::serve_request(client, flow, head, listener).await {
-            Served::Answered(after) => after,
-            Served::Tunnel(mut opened) => relay::run(client, flow, &mut opened).await,
+            Served::Answered(after) => Ok(after),
+            Served::Tunnel(mut opened) => Ok(relay::run(client, flow, &mut opened).await),
+            Served::Inside(opening) => Err(opening),
         }
     });
     poll_fn(|context| {

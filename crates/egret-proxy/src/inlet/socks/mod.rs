@@ -20,6 +20,8 @@ use crate::control::{CLOSE, CLOSE_IDLE};
 use crate::credentials::{self, Asked};
 use crate::flow::Flow;
 use crate::forward::{After, Served};
+use crate::inlet::Onward;
+use crate::intercept;
 use crate::refuse::Refusal;
 use crate::relay::Opened;
 use crate::tunnel;
@@ -28,7 +30,7 @@ use reply::Version;
 use wire::{Command, Read, Request, SocksError};
 
 /// Serves a connection that began with this version number, as far as it does not become a tunnel.
-pub async fn serve(client: &mut Client, version: u8) -> Option<(Flow, Opened)> {
+pub async fn serve(client: &mut Client, version: u8) -> Option<(Flow, Onward)> {
     let (version, protocol) = match version {
         4 => (Version::Four, Protocol::Socks4),
         _ => (Version::Five, Protocol::Socks5),
@@ -48,7 +50,10 @@ pub async fn serve(client: &mut Client, version: u8) -> Option<(Flow, Opened)> {
     let outcome = match request.command {
         Command::Connect => {
             flow.record.method = MethodName::new("CONNECT");
-            connect(&mut flow, &request.destination, version).await.map(Served::Tunnel)
+            match intercept::opening(&mut flow, &request.destination, || version.success(None)).await {
+                Some(opening) => Ok(Served::Inside(opening)),
+                None => connect(&mut flow, &request.destination, version).await.map(Served::Tunnel),
+            }
         }
         Command::UdpAssociate => {
             flow.record.method = MethodName::new("UDP-ASSOCIATE");
@@ -61,7 +66,8 @@ pub async fn serve(client: &mut Client, version: u8) -> Option<(Flow, Opened)> {
         }
     };
     match outcome {
-        Ok(Served::Tunnel(opened)) => return Some((flow, opened)),
+        Ok(Served::Tunnel(opened)) => return Some((flow, Onward::Tunnel(opened))),
+        Ok(Served::Inside(opening)) => return Some((flow, Onward::Inside(opening))),
         Ok(Served::Answered(After::Reset)) => client.reset(),
         Ok(Served::Answered(_)) => {}
         Err(refusal) => {

@@ -211,6 +211,9 @@ impl Association {
             };
             peer.used = Instant::now();
             if let (Some(flow), Some(address)) = (&mut peer.flow, peer.address) {
+                if !enforce::lets_datagram_pass(flow) {
+                    continue;
+                }
                 flow.record.bytes_up += payload.len() as u64;
                 send(&self.v4, &self.v6, address, payload);
             }
@@ -247,6 +250,9 @@ impl Association {
                 };
                 peer.used = Instant::now();
                 if let Some(flow) = &mut peer.flow {
+                    if !enforce::lets_datagram_pass(flow) {
+                        continue;
+                    }
                     flow.record.bytes_down += room.filled().len() as u64;
                     flow.first_byte();
                 }

@@ -47,6 +47,11 @@ fn tells_denials_from_failures_and_from_what_was_never_decided() {
         (r#""status":403,"reason":"denied-by-guard","blame":"policy""#, Ok(Was::Guarded)),
         (r#""status":502,"reason":"dns-not-found","blame":"upstream""#, Ok(Was::Failed)),
         (
+            r#""status":200,"reason":"sni-mismatch","blame":"policy","dialled":"192.0.2.1:443""#,
+            Ok(Was::Failed),
+        ),
+        (r#""status":429,"reason":"rate-limited","blame":"policy""#, Ok(Was::Failed)),
+        (
             r#""status":200,"reason":"client-aborted","blame":"client","dialled":"192.0.2.1:80""#,
             Ok(Was::Reached),
         ),
