@@ -10,8 +10,8 @@ use egret_core::policy::Policies;
 use egret_core::policy::model::Action;
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
-    AccessLogOutput, CaFiles, CertificateFiles, DnsSettings, InterceptionSettings, ListenerSettings,
-    ListenerTls, ProcessSettings, Serves, Snapshot, UpstreamSettings,
+    AccessLogOutput, CaFiles, CertificateFiles, DnsSettings, FlowSettings, InterceptionSettings,
+    ListenerSettings, ListenerTls, ProcessSettings, Serves, Snapshot, UpstreamSettings,
 };
 
 use crate::checks::{listening_on, parent_name};
@@ -41,6 +41,10 @@ pub struct Compiled {
     pub log: LogSettings,
     /// Traces; `None` for none.
     pub tracing: Option<TracingSettings>,
+    /// The store of flows.
+    pub flows: FlowSettings,
+    /// How much is kept of flows was written, rather than left to the default.
+    pub capture_written: bool,
     /// What the configuration says about loopback destinations.
     pub loopback: LoopbackRule,
     /// Who may go where, by policies.
@@ -128,6 +132,7 @@ impl Config {
             upstream: compiler.upstream(),
             dns: compiler.dns(),
             access_log: compiler.access_log(),
+            capture: file.capture.as_ref().map(Into::into).unwrap_or_default(),
             drain: (&file.drain).into(),
         };
         if !compiler.problems.is_empty() {
@@ -150,6 +155,8 @@ impl Config {
             admin: file.admin.address.0,
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
+            flows: (&file.flows).into(),
+            capture_written: file.capture.is_some(),
             loopback: file.guard.allow_loopback,
             policies,
             warnings: compiler.warnings,

@@ -3,6 +3,7 @@
 //! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
 
 mod authentication;
+mod flows;
 mod guard;
 mod http;
 mod interception;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use egret_core::settings::{DrainSettings, ProcessSettings};
 
 pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
+pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use interception::{Interception, InterceptionCa, OtherProtocols};
@@ -119,6 +121,15 @@ pub struct ConfigFile {
     /// is reached directly.
     #[schemars(example = serde_json::json!([{"name": "corp", "urls": ["http://proxy.corp:3128"], "noProxy": [".svc.cluster.local", "10.0.0.0/8"]}]))]
     pub parents: Vec<Parent>,
+    /// How much is kept of flows, for the console and `egret flows`, where no rule of a policy says it. The manual
+    /// has a page about it, flows.md. By default `None`; and `Headers` without a configuration file, when there
+    /// is a console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Headers")]
+    pub capture: Option<Capture>,
+    /// The store of flows: its bounds, and what is taken out before anything is stored. Changes take a restart,
+    /// but for `redaction`.
+    pub flows: Flows,
     /// Shutting down: on SIGTERM the proxy finishes what is in flight.
     pub drain: Drain,
     /// OpenTelemetry traces, one span for each flow. Whether or not they are sent, the W3C trace context
@@ -151,6 +162,8 @@ impl Default for ConfigFile {
             default_action: None,
             host_lists: Vec::new(),
             categories: Vec::new(),
+            capture: None,
+            flows: Flows::default(),
             parents: Vec::new(),
             drain: Drain::default(),
             tracing: Tracing::default(),

@@ -43,6 +43,8 @@ pub struct Overrides {
     pub access_log_format: Option<String>,
     /// `--intercept`: `interception.everything` is true.
     pub intercept: bool,
+    /// `--capture`: instead of `capture`.
+    pub capture: Option<String>,
     /// `--workers`: instead of `workers`.
     pub workers: Option<u32>,
 }
@@ -72,6 +74,7 @@ impl Overrides {
             access_log: text(&self.access_log),
             access_log_format: text(&self.access_log_format),
             intercept: self.intercept,
+            capture: text(&self.capture),
             workers: self.workers,
         }
     }
@@ -112,6 +115,9 @@ impl Overrides {
                 let position = yaml::flag("--intercept");
                 set(root, &["interception", field], Node { position, kind: Kind::Bool(true) });
             }
+        }
+        if let Some(capture) = &self.capture {
+            set(root, &["capture"], text_node(&yaml::flag("--capture"), capture));
         }
         if let Some(workers) = self.workers {
             let kind = Kind::Number(workers.into(), workers.to_string());

@@ -28,6 +28,7 @@ fn rule(action: Action, to: Target) -> Rule {
         when: None,
         tls: TlsDemand::default(),
         rate_limit: None,
+        capture: None,
         reason: None,
         contact: None,
     }

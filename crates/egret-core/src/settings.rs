@@ -11,6 +11,7 @@ use crate::authentication::Authentication;
 use crate::gate::Gate;
 use crate::identity::{NamePattern, TlsVersion};
 use crate::pattern::HostPattern;
+use crate::policy::model::CapturePlan;
 use crate::route::Routes;
 
 /// Everything a flow is decided by. Immutable; a reload makes a new one (invariant 2).
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub dns: DnsSettings,
     /// The access log.
     pub access_log: AccessLogSettings,
+    /// How much is kept of flows where no rule says it.
+    pub capture: CapturePlan,
     /// Shutting down.
     pub drain: DrainSettings,
 }
@@ -112,6 +115,87 @@ pub enum OtherProtocols {
     Refuse,
     /// Its bytes pass unseen, if policy allows a tunnel.
     Tunnel,
+}
+
+/// The store of flows. Fixed for the life of the process, but for the redaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowSettings {
+    /// Flows survive a restart, in the state directory.
+    pub persistent: bool,
+    /// The most flows.
+    pub flows: usize,
+    /// The most memory that flows take, about, in bytes.
+    pub memory_bytes: usize,
+    /// The most bytes of bodies on disk.
+    pub body_bytes: u64,
+    /// Bodies longer than this are written to disk.
+    pub spill_bytes: usize,
+    /// How long flows are kept; `None` for as long as there is room.
+    pub age: Option<Duration>,
+    /// The most bytes that wait in the queue of one worker.
+    pub queue_bytes: usize,
+    /// The most pieces that wait in the queue of one worker.
+    pub queue_pieces: usize,
+    /// The most bytes of bodies of flows that go on, all together.
+    pub assembling_bytes: usize,
+    /// The most flows that go on and are captured at once.
+    pub assembling_flows: usize,
+    /// The most messages that are kept of one WebSocket.
+    pub messages: usize,
+    /// The most bytes that are kept of one message.
+    pub message_bytes: usize,
+    /// How many changes a live view may be behind.
+    pub feed_changes: usize,
+    /// What is taken out.
+    pub redaction: FlowRedaction,
+}
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self {
+            persistent: false,
+            flows: 100_000,
+            memory_bytes: 256 << 20,
+            body_bytes: 1 << 30,
+            spill_bytes: 16 << 10,
+            age: None,
+            queue_bytes: 8 << 20,
+            queue_pieces: 65_536,
+            assembling_bytes: 128 << 20,
+            assembling_flows: 65_536,
+            messages: 1_000,
+            message_bytes: 64 << 10,
+            feed_changes: 16_384,
+            redaction: FlowRedaction::default(),
+        }
+    }
+}
+
+/// What is taken out of flows before they are stored. `*` stands for any run of characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRedaction {
+    /// What usually bears secrets is taken out as well.
+    pub defaults: bool,
+    /// Names of header fields.
+    pub headers: Vec<String>,
+    /// Keys in the query of a URL.
+    pub query_keys: Vec<String>,
+    /// Names of fields in forms.
+    pub form_fields: Vec<String>,
+    /// Paths in JSON.
+    pub json_paths: Vec<String>,
+}
+
+impl Default for FlowRedaction {
+    fn default() -> Self {
+        Self {
+            defaults: true,
+            headers: Vec::new(),
+            query_keys: Vec::new(),
+            form_fields: Vec::new(),
+            json_paths: Vec::new(),
+        }
+    }
 }
 
 /// The PAC file that clients may fetch.

@@ -269,9 +269,11 @@ impl Flow {
         if self.client_tls.is_none() {
             self.client_tls = record.tls.as_deref().map(|tls| Arc::new(TlsFacts::of_client(tls)));
         }
-        // An inner request knows that it was intercepted; its record need not.
+        // An inner request knows that it was intercepted; its record need not. What was seen is no tunnel, even if
+        // its bytes are relayed from some point on.
         let treatment = Treatment::parse(record.treatment.as_str()).unwrap_or(Treatment::Local);
-        if self.treatment != Treatment::Intercept {
+        let is_upgraded = self.capture != Level::None && record.status == 101;
+        if self.treatment != Treatment::Intercept && !is_upgraded {
             self.treatment = treatment;
         }
         self.request.apply_record(record.method.as_str(), target);
@@ -310,7 +312,11 @@ impl Flow {
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.
-        if !record.interim && self.treatment != Treatment::Tunnel && self.capture != Level::Bodies {
+        if !record.interim
+            && !is_upgraded
+            && self.treatment != Treatment::Tunnel
+            && self.capture != Level::Bodies
+        {
             self.request.body.length = self.request.body.length.max(record.bytes_up);
             if let Some(response) = &mut self.response {
                 response.body.length = response.body.length.max(record.bytes_down);

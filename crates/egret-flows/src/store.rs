@@ -85,6 +85,11 @@ pub struct Annotation {
     pub tags: Option<Vec<String>>,
 }
 
+/// The database's file.
+pub const DATABASE: &str = "flows.db";
+/// The most flows that [`FlowStore::read`] takes.
+const READ_FLOWS: usize = 1_000_000;
+
 /// The longest mark, tag and comment in bytes; what is longer is cut off.
 pub const MAX_ANNOTATION_BYTES: usize = 4096;
 /// The most tags of a flow.
@@ -102,6 +107,16 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// There is no database, or it cannot be read.
+    #[error(
+        "the flows in {path} cannot be read: {error}; a store is there when `flows: {{persistent: true}}` is set"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
     },
     /// A JSON path for redaction is wrong.
     #[error(transparent)]
@@ -168,7 +183,7 @@ impl FlowStore {
             let opened = Spill::open(&directory.join("bodies"), settings.body_bytes);
             let spilled = opened.map_err(failed(directory))?;
             if settings.persistent {
-                let path = directory.join("flows.db");
+                let path = directory.join(DATABASE);
                 let (opened, flows, problem) =
                     Database::open(&path, settings.flows, &spilled).map_err(failed(directory))?;
                 flows.into_iter().for_each(|flow| ring.restore(flow));
@@ -198,6 +213,25 @@ impl FlowStore {
         let thread = thread.map_err(StoreError::Thread)?;
         let guard = Arc::new(Guard { inner: inner.clone(), thread: Mutex::new(Some(thread)) });
         Ok(Self { inner, _guard: guard })
+    }
+
+    /// Reads the flows of a store that another process may have open, and changes nothing there. `directory` is
+    /// the store's ([`StoreSettings::directory`]). What is captured from now on is not seen.
+    ///
+    /// # Errors
+    /// There is no database in the directory, or it cannot be read.
+    pub fn read(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE);
+        let bodies = Spill::of_another(&directory.join("bodies"));
+        let flows = Database::read(&path, READ_FLOWS, &bodies)
+            .map_err(|error| StoreError::Unreadable { path, error: error.to_string() })?;
+        let settings =
+            StoreSettings { flows: READ_FLOWS, memory_bytes: usize::MAX, ..StoreSettings::default() };
+        let store = Self::open(settings, &RedactionSettings::none())?;
+        let mut ring = store.inner.ring_mut();
+        flows.into_iter().for_each(|flow| ring.restore(flow));
+        drop(ring);
+        Ok(store)
     }
 
     /// A handle for one worker, with a queue of its own.

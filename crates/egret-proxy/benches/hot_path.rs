@@ -73,6 +73,7 @@ fn gate(bencher: divan::Bencher<'_, '_>, rules: usize) {
         when: None,
         tls: TlsDemand::default(),
         rate_limit: None,
+        capture: None,
         reason: None,
         contact: None,
     };

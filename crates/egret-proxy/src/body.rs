@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::{self, Buffer};
+use crate::capture::Tap;
 use crate::http1::chunked::{Decoder, Emit, Ranges};
 use crate::http1::{BodyLength, HeadLimits, ParseError};
 use crate::rates::Pacer;
@@ -35,6 +36,20 @@ pub enum PumpError {
     Framing(ParseError),
     /// The body is longer than it may be. What is too much has not been written, nor the end.
     TooLong,
+}
+
+/// Copies the data of chunks, which goes by together with its framing.
+fn copy_data(mut decoder: Decoder, bytes: &[u8], limits: &HeadLimits, tap: &mut Tap<'_>) {
+    let mut rest = bytes;
+    let mut ranges = Ranges::new();
+    // It was read before, so it can be read again; portions are those of the decoder.
+    while let Ok(progress) = decoder.advance(rest, Emit::Data, limits, &mut ranges) {
+        ranges.drain(..).for_each(|range| tap.body(&rest[range]));
+        rest = &rest[progress.consumed..];
+        if progress.consumed == 0 || rest.is_empty() {
+            break;
+        }
+    }
 }
 
 /// Which side a transfer waits for.
@@ -180,11 +195,12 @@ impl Pump {
         source: &mut R,
         input: &mut Option<Buffer>,
         sink: &mut W,
+        tap: &mut Tap<'_>,
     ) -> Poll<Result<(), PumpError>> {
         if !self.primed {
             self.primed = true;
             self.lead_in(input);
-            self.decode_within(input)?;
+            self.decode_within(input, tap)?;
         }
         loop {
             ready!(self.poll_write(context, input, sink))?;
@@ -198,7 +214,7 @@ impl Pump {
                 ready!(self.poll_flush(context, sink))?;
                 return Poll::Pending;
             }
-            if self.decode_within(input)? {
+            if self.decode_within(input, tap)? {
                 continue;
             }
             match buffer::poll_fill(context, source, input) {
@@ -215,8 +231,8 @@ impl Pump {
     }
 
     /// Queues what the buffer holds of the body, counts it, and stops where it is too much.
-    fn decode_within(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
-        let more = self.decode(input)?;
+    fn decode_within(&mut self, input: &mut Option<Buffer>, tap: &mut Tap<'_>) -> Result<bool, PumpError> {
+        let more = self.decode(input, tap)?;
         let Some(held) = &mut self.held else { return Ok(more) };
         if held.most.is_some_and(|most| self.data > most) {
             return Err(PumpError::TooLong);
@@ -338,7 +354,7 @@ impl Pump {
 
     /// Queues what the buffer holds of the body. True when there is something to write or the body is
     /// complete.
-    fn decode(&mut self, input: &mut Option<Buffer>) -> Result<bool, PumpError> {
+    fn decode(&mut self, input: &mut Option<Buffer>, tap: &mut Tap<'_>) -> Result<bool, PumpError> {
         let lead = std::mem::take(&mut self.lead);
         let bytes = &buffer::filled(input)[lead..];
         match &mut self.source {
@@ -347,11 +363,13 @@ impl Pump {
                 *remaining -= count as u64;
                 self.complete = *remaining == 0;
                 self.data += count as u64;
+                tap.body(&bytes[..count]);
                 self.queue_range(0..lead + count);
             }
             Source::UntilClose => {
                 let count = bytes.len();
                 self.data += count as u64;
+                tap.body(bytes);
                 if self.sink == Sink::Encode && count > 0 {
                     use std::io::Write as _;
                     // Writing to memory cannot fail.
@@ -362,10 +380,17 @@ impl Pump {
             }
             Source::Chunked(decoder) => {
                 let emit = if self.sink == Sink::Data { Emit::Data } else { Emit::Chunks };
+                let before = tap.is_on().then(|| decoder.clone());
                 let progress = decoder
                     .advance(bytes, emit, &self.limits, &mut self.ranges)
                     .map_err(PumpError::Framing)?;
                 self.data += progress.data;
+                if let Some(before) = before {
+                    copy_data(before, &bytes[..progress.consumed], &self.limits, tap);
+                    if let Some((range, _)) = &progress.trailers {
+                        tap.trailers(&bytes[range.clone()]);
+                    }
+                }
                 self.consume = lead + progress.consumed;
                 self.shift_ranges(lead);
                 self.complete = progress.done;

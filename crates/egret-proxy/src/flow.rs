@@ -10,6 +10,7 @@ use egret_core::record::{FlowRecord, MethodName, Phases, Protocol, Treatment};
 use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
+use crate::capture::Capture;
 use crate::gate::KeptRequest;
 use crate::rates::Lease;
 use crate::refuse::Refusal;
@@ -40,6 +41,8 @@ pub struct Flow {
     pub asked: Option<Box<Asked>>,
     /// Its place under a rule with a rate limit.
     pub lease: Option<Box<Lease>>,
+    /// What is kept of it, where anything is.
+    pub capture: Option<Box<Capture>>,
     /// When the request arrived.
     pub started: Instant,
     /// Bytes up and down that the metrics know of.
@@ -89,6 +92,7 @@ impl Flow {
             identity: identity.clone(),
             asked: None,
             lease: None,
+            capture: None,
             started: Instant::now(),
             counted: (0, 0),
             ended: None,
@@ -140,7 +144,27 @@ impl Flow {
         self.record.phases.total = self.started.elapsed();
         self.record.interim = true;
         self.worker.log.write(&self.record);
+        self.list();
         self.record.interim = false;
+    }
+}
+
+impl Flow {
+    /// Lists a tunnel as going on.
+    pub fn list_as_open(&mut self) {
+        if self.worker.flows.is_some() {
+            self.record.phases.total = self.started.elapsed();
+            self.record.interim = true;
+            self.list();
+            self.record.interim = false;
+        }
+    }
+
+    /// Shows the record, as it is now, to whoever looks at flows.
+    fn list(&self) {
+        if let Some(flows) = &self.worker.flows {
+            flows.record(self.record.clone(), None);
+        }
     }
 }
 
@@ -156,6 +180,10 @@ impl Drop for Flow {
         self.worker.log.write(&self.record);
         if let Some(sink) = &self.worker.shared.sink {
             sink.record(&self.record);
+        }
+        match self.capture.take() {
+            Some(capture) => capture.finish(self.record.clone()),
+            None => self.list(),
         }
     }
 }

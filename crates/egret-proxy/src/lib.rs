@@ -8,6 +8,7 @@
 pub mod access_log;
 pub mod body;
 pub mod buffer;
+pub mod capture;
 pub mod client;
 pub mod control;
 pub mod credentials;

@@ -8,10 +8,12 @@ use std::task::{Context, Poll};
 use egret_core::reason::Reason;
 use egret_core::record::Treatment;
 use egret_core::settings::Snapshot;
+use egret_flows::flow::Side;
 use tokio::io::AsyncWrite as _;
 use tokio::time::{Duration, Instant};
 
 use crate::buffer::{self, Buffer};
+use crate::capture::Capture;
 use crate::client::{self, Client};
 use crate::control::{CLOSE, RECHECK};
 use crate::enforce;
@@ -44,6 +46,23 @@ struct Direction {
     unflushed: bool,
 }
 
+/// Who looks at what is said after an upgrade, if anybody does.
+struct Look<'a>(Option<&'a mut Capture>, Side);
+
+impl<'a> Look<'a> {
+    fn at(flow: &'a mut Flow, side: Side) -> Self {
+        Self(flow.capture.as_deref_mut().filter(|capture| capture.follows_frames()), side)
+    }
+
+    /// The last bytes of a buffer have just come.
+    fn last(&mut self, buffer: &Option<Buffer>, count: usize) {
+        if let Some(capture) = &mut self.0 {
+            let bytes = buffer::filled(buffer);
+            capture.frames(self.1, &bytes[bytes.len().saturating_sub(count)..]);
+        }
+    }
+}
+
 /// Which side failed, and how.
 enum Failure {
     Reading(io::Error),
@@ -66,6 +85,7 @@ impl Direction {
         to: &mut Stream,
         last: bool,
         mut allowance: usize,
+        capture: &mut Look<'_>,
     ) -> Poll<Result<(), Failure>> {
         if self.shut {
             return Poll::Ready(Ok(()));
@@ -77,7 +97,7 @@ impl Direction {
             if self.ended {
                 return self.poll_shutdown(context, to, last);
             }
-            if self.splicer.is_worth_it(from, to) {
+            if capture.0.is_none() && self.splicer.is_worth_it(from, to) {
                 match self.splicer.poll(context, from, to, &mut self.bytes, &mut allowance) {
                     Poll::Pending => {
                         if allowance == 0 {
@@ -106,6 +126,7 @@ impl Direction {
                     self.bytes += count as u64;
                     allowance = allowance.saturating_sub(count);
                     self.splicer.note_read(count);
+                    capture.last(&self.waiting, count);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Reading(error))),
                 Poll::Pending => {
@@ -259,6 +280,13 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
     let snapshot = flow.snapshot.clone();
     let mut up = Direction::new(client.input.take(), 0);
     let mut down = Direction::new(early.take(), *own);
+    match &flow.capture {
+        Some(_) => {
+            Look::at(flow, Side::Request).last(&up.waiting, usize::MAX);
+            Look::at(flow, Side::Response).last(&down.waiting, usize::MAX);
+        }
+        None => flow.list_as_open(),
+    }
     let mut watch = Watch::new(&snapshot);
     client.deadline.set(watch.next());
     let control = client.control.clone();
@@ -294,7 +322,8 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
         // The client's direction first: what it is to read at the beginning then goes out together with what
         // TLS has to say, and not behind it.
         if !down_done && !held_up {
-            match down.poll(context, upstream, &mut client.stream, up_done, turn) {
+            let mut look = Look::at(flow, Side::Response);
+            match down.poll(context, upstream, &mut client.stream, up_done, turn, &mut look) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => down_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, false))),
@@ -321,7 +350,8 @@ pub async fn run(client: &mut Client, flow: &mut Flow, opened: &mut Opened) -> A
             }
         }
         if !up_done && !held_up && inspection.is_none() {
-            match up.poll(context, &mut client.stream, upstream, down_done, turn) {
+            let mut look = Look::at(flow, Side::Request);
+            match up.poll(context, &mut client.stream, upstream, down_done, turn, &mut look) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => up_done = true,
                 Poll::Ready(Err(failure)) => return Poll::Ready(Some(broken(failure, true))),

@@ -4,6 +4,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use egret_flows::flow::TlsFacts;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -69,6 +71,30 @@ impl Stream {
             Self::TlsServer(tls) => tls.connection().alpn_protocol(),
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
         }
+    }
+
+    /// What was agreed in TLS with an upstream.
+    #[must_use]
+    pub fn upstream_tls_facts(&self) -> Option<TlsFacts> {
+        let Self::Tls(tls) = self else { return None };
+        let session = &tls.get_ref().1;
+        let version = match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+            Some(_) => "1.3",
+            None => "",
+        };
+        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        let chain = session.peer_certificates().unwrap_or_default();
+        Some(TlsFacts {
+            version: version.into(),
+            // An IANA name, but that rustls tells the suites of TLS 1.3 apart by one word more.
+            cipher: cipher.map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default().into(),
+            alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+            sni: None,
+            resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            chain: chain.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+            problem: None,
+        })
     }
 
     /// Says that nothing more will come, as far as the close that follows at once does not say it.

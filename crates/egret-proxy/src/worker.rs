@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
+use egret_flows::capture::CaptureHandle;
+use egret_flows::store::FlowStore;
 use egret_tls::server::ServerTls;
 
 use crate::access_log::AccessLogHandle;
@@ -22,7 +25,7 @@ use crate::upstream::Upstream;
 use crate::upstream::http2::Http2Origins;
 use crate::upstream::pool::Pool;
 
-/// Receives every finished record besides the access log: trace export, later the flow store.
+/// Receives every finished record besides the access log and the store of flows: trace export.
 pub trait RecordSink: Send + Sync {
     /// Takes a record. Must not block.
     fn record(&self, record: &FlowRecord);
@@ -55,6 +58,8 @@ pub struct Shared {
     pub trace_ratio: Option<f64>,
     /// Receives every finished record.
     pub sink: Option<Arc<dyn RecordSink>>,
+    /// The store of flows, where there is one.
+    pub flows: Option<FlowStore>,
 }
 
 /// What the tasks of one worker share. Only its own thread touches it, so nothing here is contended.
@@ -74,6 +79,11 @@ pub struct Worker {
     pub metrics: Arc<WorkerMetrics>,
     /// Access lines.
     pub log: AccessLogHandle,
+    /// The way to the store of flows, with a queue that is this worker's alone.
+    pub flows: Option<CaptureHandle>,
+    /// When a decision may be explained again, in milliseconds since the worker began.
+    explain_next: AtomicU64,
+    began: Instant,
     /// Open client connections.
     pub registry: Arc<Registry>,
     /// How many client connections this worker serves; what accepting balances by.
@@ -95,6 +105,7 @@ impl Worker {
         log: AccessLogHandle,
         ids: FlowIds,
     ) -> Self {
+        let flows = shared.flows.as_ref().map(FlowStore::handle);
         Self {
             index,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -103,6 +114,9 @@ impl Worker {
             http2: Http2Origins::default(),
             metrics,
             log,
+            flows,
+            explain_next: AtomicU64::new(0),
+            began: Instant::now(),
             registry: Arc::default(),
             load: Arc::default(),
             parting: AtomicUsize::new(0),
@@ -123,6 +137,18 @@ impl Worker {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+
+    /// Whether it is time to explain a decision again; then it is not for so long.
+    pub fn may_explain(&self, every: Duration) -> bool {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = millis(self.began.elapsed());
+        // Only this worker's thread asks, so nothing comes between.
+        let may = now >= self.explain_next.load(Ordering::Relaxed);
+        if may {
+            self.explain_next.store(now.saturating_add(millis(every)), Ordering::Relaxed);
+        }
+        may
     }
 
     /// Whether draining has begun.

@@ -7,6 +7,7 @@ use egret_config::Overrides;
 
 use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
+use crate::flows::FlowsArgs;
 use crate::policy::PolicyArgs;
 
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     /// Add, check, remove and list the users of an htpasswd file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Look at captured flows, follow them, export them, send requests again
+    Flows(Box<FlowsArgs>),
     /// Test, explain, suggest, backtest and lint policies
     Policy(Box<PolicyArgs>),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
@@ -200,6 +203,9 @@ pub(crate) struct ProxyArgs {
     /// Format of access lines: json, common, combined, squid or logfmt [default: json]
     #[arg(long, value_name = "FORMAT", env = "EGRET_LOG_FORMAT")]
     pub log_format: Option<String>,
+    /// How much is kept of flows, for the console and `egret flows`: None, Headers or Bodies [default: None]
+    #[arg(long, value_name = "MODE", env = "EGRET_CAPTURE")]
+    pub capture: Option<String>,
     /// How much the proxy says about itself on standard error: error, warn, info, debug or trace
     /// [default: info]
     #[arg(long, value_name = "LEVEL", env = "EGRET_LOG_LEVEL")]
@@ -207,7 +213,8 @@ pub(crate) struct ProxyArgs {
     /// Format of what it says there: text or json [default: text]
     #[arg(long, value_name = "FORMAT", env = "EGRET_DIAGNOSTICS_FORMAT")]
     pub diagnostics_format: Option<String>,
-    /// Directory for what has to survive a restart: the instance's name in `Via`, and the CA of interception
+    /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and
+    /// flows
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     /// Worker threads; 0 is one for each core [default: 0]
@@ -241,6 +248,7 @@ impl ProxyArgs {
             access_log: self.access_log.clone(),
             access_log_format: self.log_format.clone(),
             intercept: self.intercept,
+            capture: self.capture.clone(),
             workers: self.workers,
         }
     }

@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod cli;
 mod diagnostics;
+mod flows;
 mod interception;
 mod machine;
 mod otlp;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Certs(args)) => certs::run(&args),
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
+        Some(Command::Flows(args)) => flows::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }

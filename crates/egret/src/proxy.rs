@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use egret_config::{Compiled, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
-use egret_core::settings::{HttpSettings, Snapshot};
+use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
+use egret_flows::store::FlowStore;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::listener::{self, Bound};
@@ -24,13 +25,16 @@ use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, interception, machine, reload};
+use crate::{banner, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// How long Ctrl-C lets in-flight work go on.
 const INTERRUPTED: Duration = Duration::from_secs(1);
+
+/// Whether there is a console, where people look at flows.
+pub(crate) const HAS_CONSOLE: bool = false;
 
 /// The running program, as far as signals and reloads reach it.
 pub(crate) struct App {
@@ -52,6 +56,8 @@ pub(crate) struct App {
     pub listeners: Vec<ListenerSlot>,
     /// The settings in force that only a restart can change.
     pub fixed: Fixed,
+    /// The store of flows, where there is one.
+    pub flows: Option<FlowStore>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
@@ -67,6 +73,9 @@ pub(crate) struct Fixed {
     admin: Option<SocketAddr>,
     tracing: Option<TracingSettings>,
     log_format: LogFormat,
+    /// The store of flows, but for what is taken out of them, and whether there is one.
+    flows: FlowSettings,
+    flows_wanted: bool,
 }
 
 impl Fixed {
@@ -83,6 +92,8 @@ impl Fixed {
             admin: compiled.admin,
             tracing: compiled.tracing.clone(),
             log_format: compiled.log.format,
+            flows: FlowSettings { redaction: Default::default(), ..compiled.flows.clone() },
+            flows_wanted: flows::are_wanted(compiled, HAS_CONSOLE),
         }
     }
 }
@@ -146,6 +157,14 @@ async fn serve(
     let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
+    flows::settle(&mut compiled, args.config.is_some(), HAS_CONSOLE);
+    let flows = match flows::are_wanted(&compiled, HAS_CONSOLE) {
+        true => Some(
+            flows::open(&compiled.flows, args.state_dir.as_deref())
+                .map_err(|error| failure("flows cannot be kept")(error.to_string()))?,
+        ),
+        false => None,
+    };
     let snapshot = compiled.snapshot;
 
     let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
@@ -163,6 +182,9 @@ async fn serve(
     let mut sources = sources(&upstream, &credentials, &log, exporter.as_ref());
     let open = handshakes.clone();
     sources.handshakes = Some(Box::new(move || open.load(Ordering::Relaxed) as u64));
+    if let Some(flows) = flows.clone() {
+        sources.flows = Some(Box::new(move || flows.counts()));
+    }
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
@@ -182,6 +204,7 @@ async fn serve(
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
+        flows: flows.clone(),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -196,6 +219,7 @@ async fn serve(
         bound: own,
         listeners,
         fixed,
+        flows,
         lists,
         intercepting: Mutex::new(intercepting),
     });
@@ -206,6 +230,9 @@ async fn serve(
     announce(&app, admin_address, &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
+    if let Some(flows) = &app.flows {
+        flows.close();
+    }
     if let Some(exporter) = exporter {
         exporter.flush(FLUSH);
     }
@@ -331,6 +358,7 @@ fn sources(
         credentials: Some(Box::new(move || credentials.figures())),
         handshakes: None,
         certificates: None,
+        flows: None,
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use egret_core::settings::DrainSettings;
 
-use crate::interception;
-use crate::proxy::{App, Fixed, settle};
+use crate::proxy::{App, Fixed, HAS_CONSOLE, settle};
+use crate::{flows, interception};
 
 /// How often files are looked at. Looking is a few system calls, and works on every file system,
 /// behind every kind of symbolic link.
@@ -108,10 +108,11 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
-            "addresses, TLS on or off, admin, workers, tracing and log.format change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, workers, tracing, log.format and flows change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
+    flows::settle(&mut compiled, app.args.config.is_some(), HAS_CONSOLE);
     let state_dir = app.args.state_dir.as_deref();
     let intercepting = interception::lock(&app.intercepting).next(&compiled.snapshot.interception, state_dir);
     let intercepting = match intercepting {
@@ -137,6 +138,11 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     app.metrics.limit_policy_rules(compiled.snapshot.limits.policy_rules);
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
+    }
+    if let Some(store) = &app.flows
+        && let Err(error) = flows::redact_by(store, &compiled.flows)
+    {
+        tracing::error!(%error, "flows are redacted as before");
     }
     app.diagnostics.set_level(compiled.log.level);
     app.metrics.config_reloaded(generation);

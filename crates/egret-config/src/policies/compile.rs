@@ -63,6 +63,7 @@ fn compile_rule(rule: &PolicyRule, index: usize, lists: &HostLists) -> Rule {
         when: rule.when.as_ref().and_then(|when| condition::compile(&when.0).ok()),
         tls: rule.tls.as_ref().map(|tls| self::tls(&tls.demand())).unwrap_or_default(),
         rate_limit: rule.rate_limit.as_ref().map(|limit| Arc::new(rate_limit(limit))),
+        capture: rule.capture.as_ref().map(Into::into),
         reason: rule.reason.as_ref().map(|reason| reason.0.as_str().into()),
         contact: rule.contact.as_ref().map(|contact| contact.0.as_str().into()),
     }
@@ -178,6 +179,7 @@ fn short_rule(rule: &file::Rule, list: &str, action: Action, index: usize) -> Ru
         when: None,
         tls: model::TlsDemand::default(),
         rate_limit: None,
+        capture: None,
         reason: None,
         contact: None,
     }

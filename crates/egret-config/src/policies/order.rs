@@ -18,7 +18,11 @@ pub(super) fn default(findings: &mut Findings, policies: &[Placed<'_>]) {
     let rules = || policies.iter().flat_map(|placed| &placed.document.spec.rules);
     let does_something = |rule: &PolicyRule| {
         let bounds_body = rule.http.as_ref().is_some_and(|http| http.max_body_bytes.is_some());
-        rule.action == PolicyAction::Deny || rule.rate_limit.is_some() || rule.tls.is_some() || bounds_body
+        rule.action == PolicyAction::Deny
+            || rule.rate_limit.is_some()
+            || rule.tls.is_some()
+            || rule.capture.is_some()
+            || bounds_body
     };
     let Some(first) = policies.first() else { return };
     if !rules().any(does_something) {

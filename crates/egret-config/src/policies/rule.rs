@@ -72,6 +72,11 @@ impl Rule<'_, '_> {
             let help = "write it on the rule that allows";
             self.findings.warn(self.placed, &format!("{}/tls", self.field), message, help);
         }
+        if rule.capture.is_some() && rule.action != PolicyAction::Allow {
+            let message = format!("`capture` has no effect on a {} rule", word(rule.action));
+            let help = "write it on the rule that allows";
+            self.findings.warn(self.placed, &format!("{}/capture", self.field), message, help);
+        }
         self.rate_limit(complete);
         let asks = match (&rule.http, self.when()) {
             (Some(_), _) => Some("http"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::model::{Action, Mode, RateLimit, TlsDemand};
+use super::model::{Action, CapturePlan, Mode, RateLimit, TlsDemand};
 use crate::destination::Destination;
 use crate::identity::Identity;
 
@@ -90,6 +90,8 @@ pub struct RuleFacts {
     pub tls: TlsDemand,
     /// How much of it.
     pub rate_limit: Option<Arc<RateLimit>>,
+    /// How much is kept of the flow; `None`: what is usual.
+    pub capture: Option<CapturePlan>,
     /// The longest body of a request, in bytes.
     pub max_body_bytes: Option<u64>,
     /// Shown to whoever is refused.
@@ -109,6 +111,7 @@ impl RuleFacts {
             mode: Mode::Enforce,
             tls: TlsDemand::default(),
             rate_limit: None,
+            capture: None,
             max_body_bytes: None,
             reason: None,
             contact: None,

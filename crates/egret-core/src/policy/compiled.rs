@@ -285,6 +285,7 @@ fn facts(policy: &Policy, rule: &Rule) -> RuleFacts {
         mode: policy.mode,
         tls: rule.tls,
         rate_limit: rule.rate_limit.clone(),
+        capture: rule.capture,
         max_body_bytes: rule.http.as_ref().and_then(|http| http.max_body_bytes),
         reason: rule.reason.clone(),
         contact: rule.contact.clone(),

@@ -103,6 +103,8 @@ pub struct Rule {
     pub tls: TlsDemand,
     /// How much of what it allows.
     pub rate_limit: Option<Arc<RateLimit>>,
+    /// How much is kept of the flows that it allows; `None`: what is usual.
+    pub capture: Option<CapturePlan>,
     /// Shown to whoever is refused by it.
     pub reason: Option<Arc<str>>,
     /// Whom to ask, shown to whoever is refused by it.
@@ -223,6 +225,49 @@ pub enum ServerNameRule {
     Match,
     /// It may be any.
     Any,
+}
+
+/// How much of a flow is kept for people to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapturePlan {
+    /// How much.
+    pub level: CaptureLevel,
+    /// The most bytes of each body.
+    pub body_bytes: u64,
+    /// Of how many flows, in millionths.
+    pub sample: u32,
+}
+
+impl CapturePlan {
+    /// All flows.
+    pub const EVERY: u32 = 1_000_000;
+    /// The most bytes of each body, where nobody says otherwise.
+    pub const BODY_BYTES: u64 = 1 << 20;
+
+    /// So much of every flow.
+    #[must_use]
+    pub const fn of(level: CaptureLevel) -> Self {
+        Self { level, body_bytes: Self::BODY_BYTES, sample: Self::EVERY }
+    }
+}
+
+impl Default for CapturePlan {
+    /// Nothing.
+    fn default() -> Self {
+        Self::of(CaptureLevel::None)
+    }
+}
+
+/// How much of a flow is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CaptureLevel {
+    /// Its record alone.
+    #[default]
+    None,
+    /// The heads of request and response.
+    Headers,
+    /// Heads, bodies, trailers and messages.
+    Bodies,
 }
 
 /// How much one identity may do under a rule. Each bound is for itself.

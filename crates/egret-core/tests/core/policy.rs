@@ -67,6 +67,7 @@ pub(crate) fn rule_to(name: &str, action: Action, to: Vec<Target>) -> Rule {
         when: None,
         tls: TlsDemand::default(),
         rate_limit: None,
+        capture: None,
         reason: None,
         contact: None,
     }

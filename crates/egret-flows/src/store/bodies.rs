@@ -50,6 +50,11 @@ impl Spill {
         Ok(Self { directory: directory.to_owned(), max_bytes, state: Mutex::default() })
     }
 
+    /// A directory that another process writes to, to be read.
+    pub(super) fn of_another(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), max_bytes: 0, state: Mutex::default() }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::Inner;
 use super::bodies::Spill;
@@ -77,6 +77,16 @@ impl Database {
         )?;
         connection.pragma_update(None, "user_version", SCHEMA)?;
         Ok(Self { connection, changes: HashMap::default() })
+    }
+
+    /// The newest flows of a file that another process may write to.
+    pub(super) fn read(path: &Path, count: usize, spill: &Spill) -> Result<Vec<Flow>, Problem> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version != SCHEMA {
+            return Err(Problem::Version(version));
+        }
+        Self { connection, changes: HashMap::default() }.load(count, spill)
     }
 
     /// The newest flows, oldest first. Rows that make no sense are skipped.

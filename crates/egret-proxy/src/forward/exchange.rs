@@ -6,11 +6,13 @@ use std::task::{Context, Poll};
 
 use egret_core::reason::Reason;
 use egret_core::settings::Snapshot;
+use egret_flows::flow::Side;
 use egret_tls::upstream::Problem;
 use tokio::time::Instant;
 
 use crate::body::{Pump, PumpError, Waits};
 use crate::buffer::{self, Buffer};
+use crate::capture::{Capture, Tap};
 use crate::client::Client;
 use crate::control::{CLOSE, RECHECK};
 use crate::http1::response::{Asked, parse};
@@ -126,6 +128,7 @@ pub async fn head(
     asked: Asked,
     snapshot: &Snapshot,
     limits: HeadLimits,
+    capture: &mut Option<Box<Capture>>,
 ) -> Result<ResponseHead, Failed> {
     let mut reader = HeadReader::default();
     let mut sent = upload.is_over();
@@ -145,7 +148,7 @@ pub async fn head(
             return Poll::Ready(Err(Failed::new(Reason::ClientAborted, "while waiting for the response")));
         }
         if !sent {
-            poll_upload(context, client, upstream, upload)?;
+            poll_upload(context, client, upstream, upload, capture)?;
             if upload.is_over() {
                 sent = true;
                 timed = false;
@@ -209,8 +212,10 @@ fn poll_upload(
     client: &mut Client,
     upstream: &mut UpstreamConnection,
     upload: &mut Upload,
+    capture: &mut Option<Box<Capture>>,
 ) -> Result<(), Failed> {
-    match upload.pump.poll(context, &mut client.stream, &mut client.input, &mut upstream.stream) {
+    let mut tap = Tap::on(capture.as_deref_mut(), Side::Request);
+    match upload.pump.poll(context, &mut client.stream, &mut client.input, &mut upstream.stream, &mut tap) {
         Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
         // The origin may have answered before it stopped reading; its answer counts.
         Poll::Ready(Err(PumpError::Sink(error))) => {
@@ -322,6 +327,7 @@ pub async fn transfer(
     upload: &mut Upload,
     download: &mut Pump,
     snapshot: &Snapshot,
+    capture: &mut Option<Box<Capture>>,
 ) -> Result<(), Broken> {
     let mut stall = None;
     poll_fn(|context| {
@@ -338,14 +344,16 @@ pub async fn transfer(
         }
         if !upload.is_over() {
             // What becomes of the upload does not change the response any more, unless a rule forbids it.
-            let outcome = poll_upload(context, client, upstream, upload);
+            let outcome = poll_upload(context, client, upstream, upload, capture);
             if let Err(failed) = outcome
                 && failed.refusal.reason == Reason::BodyTooLarge
             {
                 return Poll::Ready(Err(Broken { refusal: failed.refusal }));
             }
         }
-        match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream) {
+        let mut tap = Tap::on(capture.as_deref_mut(), Side::Response);
+        match download.poll(context, &mut upstream.stream, &mut upstream.input, &mut client.stream, &mut tap)
+        {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(PumpError::Sink(error))) => {
                 return broken(Reason::ClientAborted, &format!("while sending the response: {error}"));

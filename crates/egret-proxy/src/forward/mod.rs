@@ -14,6 +14,7 @@ use egret_core::record::{Protocol, Treatment};
 use egret_core::settings::Snapshot;
 
 use crate::body::{Pump, Sink};
+use crate::capture;
 use crate::client::{Client, head_limits};
 use crate::enforce;
 use crate::flow::Flow;
@@ -192,7 +193,16 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
     let asks = flow.snapshot.gate.policies.asks_requests();
     let path_and_query = if asks { String::from_utf8_lossy(&input[path.clone()]) } else { "".into() };
     let facts = asks.then(|| gate::facts(head, *scheme, &path_and_query, &headers));
-    let decision = gate::decide(flow, destination, facts)?;
+    let decided = gate::decide(flow, destination, facts);
+    if flow.worker.flows.is_some() {
+        let request = capture::Request { head: &input[..head.length], scheme: *scheme, destination, facts };
+        let by = match &decided {
+            Ok(decision) => decision.permit.verdict().by.as_deref(),
+            Err(refusal) => refusal.basis.by.as_deref(),
+        };
+        capture::begin(flow, &request, by);
+    }
+    let decision = decided?;
     let way = connect::way(*scheme, destination, &decision);
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
     Ok(Plan {
@@ -278,7 +288,7 @@ async fn send(
             flow,
             plan,
             upload,
-            exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+            exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits, &mut flow.capture)
         ) {
             Ok(response) => return Ok(response),
             Err(Failed { unanswered: true, .. }) if plan.repeatable => {
@@ -308,7 +318,7 @@ async fn send(
         flow,
         plan,
         upload,
-        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits, &mut flow.capture)
     );
     outcome.map_err(|failed| failed.refusal)
 }
@@ -355,6 +365,12 @@ async fn respond(
     }
     flow.record.status = response.status;
     let keep_client = plan.keep_alive && upload.is_done() && !client.worker.draining();
+    if let Some(capture) = &mut flow.capture {
+        if upload.is_done() {
+            capture.sent(flow.started.elapsed());
+        }
+        capture.response(upstream, response.length);
+    }
     let delivery = response::delivery(&response, plan.version, keep_client);
     upstream.pinned |= plan.authenticates || wants_connection_of_its_own(&response, upstream);
     let head = write_response(client, plan, upstream, &response, delivery, snapshot);
@@ -362,8 +378,12 @@ async fn respond(
     client.spare.response_fields = response.fields;
     let mut download = Pump::new(body, delivery.sink, plan.limits, head);
     download.hold_to(None, flow.lease.as_ref().and_then(|lease| lease.pacer()));
-    let outcome =
-        going_on!(flow, plan, upload, exchange::transfer(client, upstream, upload, &mut download, snapshot));
+    let outcome = going_on!(
+        flow,
+        plan,
+        upload,
+        exchange::transfer(client, upstream, upload, &mut download, snapshot, &mut flow.capture)
+    );
     flow.record.bytes_down += download.data;
     client.spare.response_head = download.take_head();
     if let Err(broken) = outcome {
@@ -383,6 +403,7 @@ async fn respond(
     })
 }
 
+#[allow(clippy::too_many_arguments, reason = "the parts of one exchange, which live apart")]
 async fn pass_interim(
     client: &mut Client,
     flow: &mut Flow,
@@ -406,7 +427,7 @@ async fn pass_interim(
         flow,
         plan,
         upload,
-        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits)
+        exchange::head(client, upstream, upload, plan.asked, snapshot, plan.limits, &mut flow.capture)
     );
     next.map_err(|failed| failed.refusal)
 }
@@ -427,6 +448,12 @@ async fn switch(
     };
     if !agreed {
         return Err(Refusal::new(Reason::MalformedResponse, ParseError::UpgradeResponse.describe()));
+    }
+    if let Some(capture) = &mut flow.capture {
+        capture.response(upstream, response.length);
+        if plan.upgrade.as_deref().is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
+            capture.follow_frames();
+        }
     }
     let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
     let head = write_response(client, plan, upstream, &response, delivery, snapshot);

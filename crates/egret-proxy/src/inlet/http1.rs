@@ -297,6 +297,9 @@ pub(super) async fn refuse(client: &mut Client, flow: &mut Flow, refusal: &Refus
         let at = memchr::memmem::find(&bytes, b"\r\n").map_or(0, |end| end + 2);
         bytes.splice(at..at, *b"Connection: keep-alive\r\n");
     }
+    if let Some(capture) = &mut flow.capture {
+        capture.answer(&bytes);
+    }
     finish(client, flow, &bytes, keep_alive).await
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use egret_core::identity::TlsVersion;
 use egret_core::reason::Reason;
+use egret_flows::store::StoreCounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
@@ -286,8 +287,30 @@ fn sources(sources: &Sources, out: &mut Out<'_>) -> Result<(), Error> {
     if let Some(ask) = &sources.access_log_dropped {
         out.counter(&families::ACCESS_LOG_DROPPED, ask())?;
     }
+    if let Some(ask) = &sources.flows {
+        flows(&ask(), out)?;
+    }
     if let Some(ask) = &sources.spans_dropped {
         out.counter(&families::SPANS_DROPPED, ask())?;
+    }
+    Ok(())
+}
+
+fn flows(counts: &StoreCounts, out: &mut Out<'_>) -> Result<(), Error> {
+    out.counter(&families::FLOWS_STORED, counts.flows_stored)?;
+    let evicted = [("flow", counts.flows_evicted), ("body", counts.bodies_evicted)];
+    out.counters(&families::FLOWS_EVICTED, &evicted)?;
+    let lost = [("piece", counts.pieces_dropped), ("flow", counts.flows_lost)];
+    out.counters(&families::FLOWS_LOST, &lost)?;
+    out.counter(&families::FLOWS_TRUNCATED, counts.bodies_truncated)?;
+    out.counter(&families::FLOWS_UNREADABLE, counts.bodies_unreadable)?;
+    out.counter(&families::FLOWS_STORAGE_ERRORS, counts.storage_errors)?;
+    out.counter(&families::FLOWS_LAGGED, counts.subscribers_lagged)?;
+    out.gauge(&families::FLOWS_KEPT, counts.flows)?;
+    let mut encoder = out.family(&families::FLOWS_BYTES)?;
+    for (place, bytes) in [("memory", counts.memory), ("disk", counts.disk)] {
+        let labels: &Labels<'_> = &[("where", place)];
+        encoder.encode_family(&labels)?.encode_gauge(&bytes)?;
     }
     Ok(())
 }

@@ -115,6 +115,24 @@ families! {
         "Access lines lost because the output was too slow or failed.";
     SPANS_DROPPED = "egret_trace_spans_dropped_total", Counter, [],
         "Trace spans lost because the collector was too slow or failed.";
+    FLOWS_STORED = "egret_flows_stored_total", Counter, [],
+        "Flows that were stored, captured or listed by their records alone.";
+    FLOWS_EVICTED = "egret_flows_evicted_total", Counter, ["what"],
+        "What was removed from the store of flows to make room or for its age: flow, body (the flow stays).";
+    FLOWS_LOST = "egret_flows_lost_total", Counter, ["what"],
+        "What the store of flows did not take because a worker's queue was full: piece (the flow is truncated), flow (its end is missing).";
+    FLOWS_TRUNCATED = "egret_flows_bodies_truncated_total", Counter, [],
+        "Captured bodies that were cut off at a limit.";
+    FLOWS_UNREADABLE = "egret_flows_bodies_unreadable_total", Counter, [],
+        "Captured bodies that were dropped because redaction applied and they could not be read.";
+    FLOWS_STORAGE_ERRORS = "egret_flows_storage_errors_total", Counter, [],
+        "Times that the store of flows could not write to its directory.";
+    FLOWS_LAGGED = "egret_flows_views_lagged_total", Counter, [],
+        "Times that a live view was too slow and lost changes.";
+    FLOWS_KEPT = "egret_flows_kept", Gauge, [],
+        "Flows in the store.";
+    FLOWS_BYTES = "egret_flows_bytes", Gauge, ["where"],
+        "What the flows in the store take: memory (about), disk (bodies).";
     CONFIG_GENERATION = "egret_config_generation", Gauge, [],
         "The generation of the configuration in use, counted from 1.";
     CONFIG_RELOADS = "egret_config_reloads_total", Counter, ["result"],

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use egret_flows::store::StoreCounts;
+
 use crate::credentials::CredentialsFigures;
 
 /// What the resolver counted since the start.
@@ -63,6 +65,8 @@ pub struct Sources {
     pub handshakes: Ask<u64>,
     /// The certificates of all listeners. Their number is bounded by the configuration.
     pub certificates: Ask<Vec<CertificateFigure>>,
+    /// What the store of flows counts, where there is one.
+    pub flows: Ask<StoreCounts>,
     /// Spans that the trace exporter dropped, where traces are exported.
     pub spans_dropped: Ask<u64>,
 }
@@ -76,6 +80,7 @@ impl fmt::Debug for Sources {
             .field("access_log_dropped", &self.access_log_dropped.is_some())
             .field("handshakes", &self.handshakes.is_some())
             .field("certificates", &self.certificates.is_some())
+            .field("flows", &self.flows.is_some())
             .field("spans_dropped", &self.spans_dropped.is_some())
             .finish()
     }

@@ -7,6 +7,7 @@ use egret_core::policy::RuleFacts;
 use egret_core::policy::model::Action;
 use egret_core::reason::Reason;
 use egret_core::record::FlowRecord;
+use egret_flows::store::StoreCounts;
 
 use super::families;
 use super::*;
@@ -36,6 +37,7 @@ fn full_sources() -> Sources {
             let (listener, certificate) = ("127.0.0.1:8443".to_owned(), "proxy.example".to_owned());
             vec![CertificateFigure { listener, certificate, not_after: 2_000_000_000 }]
         })),
+        flows: Some(Box::new(|| StoreCounts { flows_stored: 9, disk: 11, ..StoreCounts::default() })),
         spans_dropped: Some(Box::new(|| 6)),
     }
 }
@@ -104,6 +106,8 @@ fn figures_of_others_are_asked_for_on_each_scrape() {
         ("egret_parent_up{group=\"corporate\",parent=\"odd\\\"\\\\\\nname\"}", "0"),
         ("egret_access_log_dropped_total", "4"),
         ("egret_trace_spans_dropped_total", "6"),
+        ("egret_flows_stored_total", "9"),
+        ("egret_flows_bytes{where=\"disk\"}", "11"),
         ("egret_config_generation", "2"),
         ("egret_config_reloads_total{result=\"ok\"}", "1"),
         ("egret_config_reloads_total{result=\"refused\"}", "1"),

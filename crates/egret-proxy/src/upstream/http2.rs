@@ -166,6 +166,7 @@ impl Live {
             generation: self.generation,
             parent: None,
             tls: self.tls.clone(),
+            captured_tls: None,
             http2: true,
             pinned: false,
         })

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use egret_core::destination::Destination;
 use egret_core::record::UpstreamTls;
 use egret_core::settings::UpstreamSettings;
+use egret_flows::flow::TlsFacts;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Duration, Instant};
@@ -36,6 +37,18 @@ pub struct UpstreamConnection {
     pub http2: bool,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
+    /// What was agreed in TLS with the origin, once somebody has asked.
+    pub captured_tls: Option<Arc<TlsFacts>>,
+}
+
+impl UpstreamConnection {
+    /// What was agreed in TLS with the origin; `None` without TLS.
+    pub fn tls_facts(&mut self) -> Option<Arc<TlsFacts>> {
+        if self.captured_tls.is_none() {
+            self.captured_tls = self.stream.upstream_tls_facts().map(Arc::new);
+        }
+        self.captured_tls.clone()
+    }
 }
 
 /// What a request needs to be taken by an HTTP parent.

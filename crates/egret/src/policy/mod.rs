@@ -6,7 +6,7 @@ mod decide;
 mod explain;
 mod junit;
 mod lint;
-mod output;
+pub(crate) mod output;
 mod records;
 mod subject;
 mod suggest;

@@ -8,11 +8,11 @@ use super::{ToolError, other};
 
 /// ANSI escapes, or none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Paint(pub(super) bool);
+pub(crate) struct Paint(pub(crate) bool);
 
 impl Paint {
     /// As standard output is.
-    pub(super) fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let wanted = anstream::AutoStream::choice(&std::io::stdout());
         Self(wanted != anstream::ColorChoice::Never && std::io::stdout().is_terminal())
     }
@@ -21,19 +21,19 @@ impl Paint {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    pub(super) fn good(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         self.with("32", text)
     }
 
-    pub(super) fn bad(self, text: &str) -> String {
+    pub(crate) fn bad(self, text: &str) -> String {
         self.with("31", text)
     }
 
-    pub(super) fn strong(self, text: &str) -> String {
+    pub(crate) fn strong(self, text: &str) -> String {
         self.with("1", text)
     }
 
-    pub(super) fn faint(self, text: &str) -> String {
+    pub(crate) fn faint(self, text: &str) -> String {
         self.with("2", text)
     }
 
@@ -48,7 +48,7 @@ impl Paint {
 }
 
 /// Text of somebody else, on one line and harmless to a terminal, cut to a bound.
-pub(super) fn plain(text: &str, most: usize) -> String {
+pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut out = String::new();
     for (count, character) in text.chars().enumerate() {
         if count == most {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use egret_core::policy::model;
 
-use crate::file::MinVersion;
+use crate::file::{Capture, MinVersion};
 use crate::values::{
     ByteRate, Condition, Contact, HeaderName, HostTerm, MediaType, Method, Name, NamePattern, Network,
     PathPattern, Ports, RequestRate, Sentence, Size,
@@ -39,6 +39,11 @@ pub struct PolicyRule {
     /// How much one identity may do under this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
+    /// How much is kept of the flows that it allows, for the console and `egret flows`. Only what the proxy sees:
+    /// plain HTTP, and TLS that is intercepted. By default what `capture` says for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Headers")]
+    pub capture: Option<Capture>,
     /// Why, for whoever is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Sentence>,

@@ -1,0 +1,183 @@
+//! What is kept of flows: copies of what passes go to the store of flows, where somebody asked for them.
+//!
+//! Where nobody did, a flow pays for one look at an `Option`. Nothing here waits: what the store's queue does
+//! not take is lost to whoever looks, and never to the client.
+
+use std::time::Duration;
+
+use egret_core::destination::Destination;
+use egret_core::policy::model::{Action, CaptureLevel};
+use egret_core::policy::{Ask, RequestFacts, RuleFacts, Seen};
+use egret_core::record::{FlowRecord, Treatment};
+use egret_flows::capture::{Begin, Facts, FlowCapture, Plan};
+use egret_flows::flow::{Decision, Endpoint, Level, Side};
+
+use crate::flow::Flow;
+use crate::gate;
+use crate::http1::target::Scheme;
+use crate::upstream::pool::UpstreamConnection;
+
+/// How often a worker explains a decision rule by rule. It takes time for every rule; flows between have the
+/// rule that decided.
+pub const EXPLAIN_EVERY: Duration = Duration::from_millis(50);
+
+/// A flow that is being captured.
+#[derive(Debug)]
+pub struct Capture {
+    flow: FlowCapture,
+    /// What is known and not yet handed over.
+    facts: Facts,
+    /// What follows are frames of a WebSocket.
+    frames: bool,
+}
+
+/// A request that is about to be sent, or has been refused.
+pub struct Request<'a> {
+    /// Its head as it came.
+    pub head: &'a [u8],
+    /// The scheme of its target.
+    pub scheme: Scheme,
+    /// Where it goes.
+    pub destination: &'a Destination,
+    /// As rules see it, where one asks.
+    pub facts: Option<RequestFacts<'a>>,
+}
+
+/// Begins to capture a flow, if its rule or the settings want it.
+pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
+    let Some(flows) = &flow.worker.flows else { return };
+    let allowed = by.filter(|rule| rule.action == Action::Allow);
+    let wanted = allowed.and_then(|rule| rule.capture).unwrap_or(flow.snapshot.capture);
+    let level = match wanted.level {
+        CaptureLevel::None => return,
+        CaptureLevel::Headers => Level::Headers,
+        CaptureLevel::Bodies => Level::Bodies,
+    };
+    let plan = Plan { level, body_bytes: wanted.body_bytes };
+    let plan = plan.sampled(f64::from(wanted.sample) / 10_000.0, flow.record.id);
+    let begin = Begin {
+        id: flow.record.id,
+        started: flow.record.started,
+        client: flow.record.client,
+        tunnel: None,
+        treatment: treatment(flow.record.treatment),
+        scheme: request.scheme.as_str(),
+        destination: Some(Endpoint {
+            host: request.destination.host.to_string(),
+            port: request.destination.port,
+        }),
+        replay_of: None,
+    };
+    let Some(captured) = flows.begin(begin, plan, request.head) else { return };
+    let facts = Facts { decision: explain(flow, request), ..Facts::default() };
+    flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false }));
+}
+
+/// Why the flow goes its way, rule by rule.
+fn explain(flow: &Flow, request: &Request<'_>) -> Option<Decision> {
+    let policies = &flow.snapshot.gate.policies;
+    if policies.is_empty() || !flow.worker.may_explain(EXPLAIN_EVERY) {
+        return None;
+    }
+    let seen = request.facts.map_or(Seen::Tunnel, Seen::Request);
+    let ask = Ask { seen, ..gate::ask_about_tunnel(flow, request.destination) };
+    Some(Decision::from(&policies.explain(&ask)))
+}
+
+fn treatment(treatment: Treatment) -> egret_flows::flow::Treatment {
+    egret_flows::flow::Treatment::parse(treatment.as_str()).unwrap_or(egret_flows::flow::Treatment::Local)
+}
+
+impl Capture {
+    /// Everything of the request was sent.
+    pub fn sent(&mut self, after: Duration) {
+        self.facts.sent_micros.get_or_insert(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// The head of a response that came from an origin.
+    pub fn response(&mut self, upstream: &mut UpstreamConnection, length: usize) {
+        self.facts.origin_tls = upstream.tls_facts();
+        let input = crate::buffer::filled(&upstream.input);
+        self.flow.response_head(input.get(..length).unwrap_or(input));
+        self.hand_over_facts();
+    }
+
+    /// An answer that the proxy wrote itself.
+    pub fn answer(&mut self, bytes: &[u8]) {
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
+        let (head, body) = bytes.split_at(end);
+        self.flow.response_head(head);
+        self.flow.body(Side::Response, body);
+    }
+
+    /// What follows are frames of a WebSocket.
+    pub fn follow_frames(&mut self) {
+        self.frames = self.flow.wants_bodies();
+    }
+
+    /// Whether what is relayed is looked at.
+    #[must_use]
+    pub fn follows_frames(&self) -> bool {
+        self.frames
+    }
+
+    /// Bytes after an upgrade.
+    pub fn frames(&mut self, side: Side, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.flow.websocket(side, bytes);
+        }
+    }
+
+    /// The flow is over.
+    pub fn finish(mut self, record: FlowRecord) {
+        self.hand_over_facts();
+        self.flow.finish(record);
+    }
+
+    fn hand_over_facts(&mut self) {
+        let facts = std::mem::take(&mut self.facts);
+        let Facts { decision, origin_tls, sent_micros, .. } = &facts;
+        if decision.is_some() || origin_tls.is_some() || sent_micros.is_some() {
+            self.flow.facts(facts);
+        }
+    }
+}
+
+/// Where a copy of a body goes, if anywhere.
+#[derive(Debug)]
+pub struct Tap<'a> {
+    capture: Option<&'a mut FlowCapture>,
+    side: Side,
+}
+
+impl<'a> Tap<'a> {
+    /// Takes what a side sends, where bodies are wanted.
+    pub fn on(capture: Option<&'a mut Capture>, side: Side) -> Self {
+        let capture = capture.map(|capture| &mut capture.flow).filter(|flow| flow.wants_bodies());
+        Self { capture, side }
+    }
+
+    /// Whether anything is taken.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// A piece of the body, without framing.
+    pub fn body(&mut self, piece: &[u8]) {
+        if let Some(capture) = &mut self.capture
+            && !piece.is_empty()
+        {
+            capture.body(self.side, piece);
+        }
+    }
+
+    /// Trailer fields.
+    pub fn trailers(&mut self, lines: &[u8]) {
+        if let Some(capture) = &mut self.capture
+            && lines.len() > 2
+        {
+            capture.trailers(self.side, lines);
+        }
+    }
+}
