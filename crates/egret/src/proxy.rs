@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egret_config::{Compiled, ListCache, Loaded, LogFormat, TracingSettings};
+use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{HttpSettings, Snapshot};
 use egret_proxy::access_log::AccessLog;
@@ -16,7 +16,7 @@ use egret_proxy::listener::{self, Bound};
 use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
-use egret_proxy::worker::{RecordSink, Shared};
+use egret_proxy::worker::Shared;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
@@ -24,7 +24,8 @@ use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, interception, machine, reload};
+use crate::console::ConsoleServer;
+use crate::{banner, console, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -65,6 +66,7 @@ pub(crate) struct Fixed {
     listeners: Vec<(SocketAddr, bool, Vec<ipnet::IpNet>)>,
     workers: usize,
     admin: Option<SocketAddr>,
+    console: ConsoleConfig,
     tracing: Option<TracingSettings>,
     log_format: LogFormat,
 }
@@ -81,6 +83,7 @@ impl Fixed {
                 .collect(),
             workers: compiled.process.workers,
             admin: compiled.admin,
+            console: compiled.console.clone(),
             tracing: compiled.tracing.clone(),
             log_format: compiled.log.format,
         }
@@ -143,7 +146,10 @@ async fn serve(
     let admin = bind_admin(&args, compiled.admin)?;
     let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
-    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).collect();
+    let console = console::bind(&args, &compiled.console)
+        .map_err(|why| failure("the console cannot be served")(why))?;
+    let console_address = console.as_ref().map(|console| console.address);
+    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
     let snapshot = compiled.snapshot;
@@ -169,6 +175,11 @@ async fn serve(
     metrics.limit_client_names(snapshot.limits.client_names);
     metrics.limit_policy_rules(snapshot.limits.policy_rules);
     metrics.config_loaded(snapshot.generation);
+    // Without anybody to look at them, flows are not kept.
+    let flow_store = match &console {
+        Some(_) => Some(flows::open().map_err(|error| failure("flows cannot be kept")(error.to_string()))?),
+        None => None,
+    };
     let shared = Arc::new(Shared {
         tls: bound.iter().filter_map(|bound| Some((bound.address, bound.tls.clone()?))).collect(),
         handshakes,
@@ -181,7 +192,7 @@ async fn serve(
         interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
-        sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
+        sink: flows::sink(exporter.as_ref().map(Otlp::handle), flow_store.as_ref()),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -203,9 +214,13 @@ async fn serve(
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
-    announce(&app, admin_address, &snapshot);
+    let console = console.zip(flow_store).map(|(console, store)| console.start(&app, store));
+    announce(&app, admin_address, console.as_ref(), &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
+    if let Some(console) = console {
+        console.close();
+    }
     if let Some(exporter) = exporter {
         exporter.flush(FLUSH);
     }
@@ -381,22 +396,28 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 }
 
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
-fn announce(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) {
+fn announce(app: &App, admin: Option<SocketAddr>, console: Option<&ConsoleServer>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, snapshot));
+        anstream::eprint!("{}", banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot));
     }
     if let Some(path) = &app.args.ready_file
-        && let Err(error) = write_ready_file(path, &app.server.addresses, admin)
+        && let Err(error) = write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
     {
         tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
     }
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
-fn write_ready_file(path: &Path, listeners: &[SocketAddr], admin: Option<SocketAddr>) -> std::io::Result<()> {
+fn write_ready_file(
+    path: &Path,
+    listeners: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    console: Option<SocketAddr>,
+) -> std::io::Result<()> {
     let content = serde_json::json!({
         "listeners": listeners,
         "admin": admin,
+        "console": console,
         "pid": std::process::id(),
     });
     // Renamed into place, so that nobody reads half of it.

@@ -108,7 +108,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
     if Fixed::of(&compiled) != app.fixed {
         tracing::warn!(
-            "addresses, TLS on or off, admin, workers, tracing and log.format change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, console, workers, tracing and log.format change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
