@@ -20,11 +20,11 @@ use egret_proxy::worker::Shared;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::console::ConsoleServer;
 use crate::{banner, console, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
@@ -149,7 +149,8 @@ async fn serve(
     let console = console::bind(&args, &compiled.console)
         .map_err(|why| failure("the console cannot be served")(why))?;
     let console_address = console.as_ref().map(|console| console.address);
-    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).chain(console_address).collect();
+    let own: Vec<SocketAddr> =
+        addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
     let snapshot = compiled.snapshot;
@@ -398,10 +399,14 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
 fn announce(app: &App, admin: Option<SocketAddr>, console: Option<&ConsoleServer>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot));
+        anstream::eprint!(
+            "{}",
+            banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot)
+        );
     }
     if let Some(path) = &app.args.ready_file
-        && let Err(error) = write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
+        && let Err(error) =
+            write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
     {
         tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
     }
