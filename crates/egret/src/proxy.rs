@@ -14,7 +14,8 @@ use egret_flows::store::FlowStore;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::intercept::Interceptor;
+use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::{RecordSink, Shared};
@@ -185,6 +186,14 @@ async fn serve(
     if let Some(flows) = flows.clone() {
         sources.flows = Some(Box::new(move || flows.counts()));
     }
+    let minting: Arc<ArcSwapOption<Interceptor>> = Arc::new(ArcSwapOption::new(intercepting.interceptor()));
+    let asked = minting.clone();
+    sources.interception = Some(Box::new(move || {
+        asked.load().as_ref().map(|interceptor| InterceptionFigures {
+            leaves: interceptor.minter.counts(),
+            ca_not_after: interceptor.minter.ca().not_after().as_second(),
+        })
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
@@ -200,7 +209,7 @@ async fn serve(
         connections: Default::default(),
         rates: Default::default(),
         udp_associations: Default::default(),
-        interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
+        interception: minting,
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
@@ -356,6 +365,7 @@ fn sources(
                 .collect()
         })),
         credentials: Some(Box::new(move || credentials.figures())),
+        interception: None,
         handshakes: None,
         certificates: None,
         flows: None,
