@@ -296,3 +296,13 @@ fn a_changed_ca_signs_without_a_restart() {
     assert_eq!(run(curl.arg(it.url("/bytes/1"))).status.code(), Some(60), "the old one signs no more");
     assert_eq!(succeed(it.curl().arg(it.url("/bytes/2"))).len(), 2);
 }
+
+#[test]
+fn a_client_that_asks_for_an_address_and_names_a_host_means_the_host() {
+    let it = Inside::everything();
+    let port = it.origin.address().port();
+    let mut curl = it.curl();
+    curl.arg("--connect-to").arg(format!("localhost:{port}:127.0.0.1:{port}"));
+    assert_eq!(succeed(curl.arg(it.url("/bytes/6"))).len(), 6);
+    check(&it, "/bytes/6", "HTTP/2");
+}
