@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
 use egret_flows::store::FlowStore;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
+use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;
@@ -192,6 +194,14 @@ async fn serve(
     if let Some(flows) = flows.clone() {
         sources.flows = Some(Box::new(move || flows.counts()));
     }
+    let minting: Arc<ArcSwapOption<Interceptor>> = Arc::new(ArcSwapOption::new(intercepting.interceptor()));
+    let asked = minting.clone();
+    sources.interception = Some(Box::new(move || {
+        asked.load().as_ref().map(|interceptor| InterceptionFigures {
+            leaves: interceptor.minter.counts(),
+            ca_not_after: interceptor.minter.ca().not_after().as_second(),
+        })
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
@@ -208,7 +218,7 @@ async fn serve(
         connections: Default::default(),
         rates: Default::default(),
         udp_associations: Default::default(),
-        interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
+        interception: minting,
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
         sink: exporter
@@ -371,6 +381,7 @@ fn sources(
                 .collect()
         })),
         credentials: Some(Box::new(move || credentials.figures())),
+        interception: None,
         handshakes: None,
         certificates: None,
         flows: None,
