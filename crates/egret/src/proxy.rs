@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egret_config::{Compiled, ListCache, Loaded, LogFormat, TracingSettings};
+use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
 use egret_flows::store::FlowStore;
@@ -21,20 +21,18 @@ use egret_proxy::worker::{RecordSink, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, flows, interception, machine, reload};
+use crate::{banner, console, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// How long Ctrl-C lets in-flight work go on.
 const INTERRUPTED: Duration = Duration::from_secs(1);
-
-/// Whether there is a console, where people look at flows.
-pub(crate) const HAS_CONSOLE: bool = false;
 
 /// The running program, as far as signals and reloads reach it.
 pub(crate) struct App {
@@ -58,6 +56,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Whether there is a console, where people look at flows.
+    pub has_console: bool,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
@@ -71,6 +71,7 @@ pub(crate) struct Fixed {
     listeners: Vec<(SocketAddr, bool, Vec<ipnet::IpNet>)>,
     workers: usize,
     admin: Option<SocketAddr>,
+    console: ConsoleConfig,
     tracing: Option<TracingSettings>,
     log_format: LogFormat,
     /// The store of flows, but for what is taken out of them, and whether there is one.
@@ -81,7 +82,7 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// Those of a configuration.
     #[must_use]
-    pub(crate) fn of(compiled: &Compiled) -> Self {
+    pub(crate) fn of(compiled: &Compiled, has_console: bool) -> Self {
         Self {
             listeners: compiled
                 .listeners
@@ -90,10 +91,11 @@ impl Fixed {
                 .collect(),
             workers: compiled.process.workers,
             admin: compiled.admin,
+            console: compiled.console.clone(),
             tracing: compiled.tracing.clone(),
             log_format: compiled.log.format,
             flows: FlowSettings { redaction: Default::default(), ..compiled.flows.clone() },
-            flows_wanted: flows::are_wanted(compiled, HAS_CONSOLE),
+            flows_wanted: flows::are_wanted(compiled, has_console),
         }
     }
 }
@@ -146,7 +148,6 @@ async fn serve(
 ) -> Result<(), Failure> {
     let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
-    let fixed = Fixed::of(&compiled);
     let workers = worker_count(compiled.process.workers);
     reload::warn(&compiled);
     crate::tls::warn(&listeners);
@@ -154,11 +155,16 @@ async fn serve(
     let admin = bind_admin(&args, compiled.admin)?;
     let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
-    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).collect();
+    let console = console::bind(&args, &compiled.console)
+        .map_err(|why| failure("the console cannot be served")(why))?;
+    let (has_console, console_address) = (console.is_some(), console.as_ref().map(|console| console.address));
+    let fixed = Fixed::of(&compiled, has_console);
+    let own: Vec<SocketAddr> =
+        addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
-    flows::settle(&mut compiled, args.config.is_some(), HAS_CONSOLE);
-    let flows = match flows::are_wanted(&compiled, HAS_CONSOLE) {
+    flows::settle(&mut compiled, args.config.is_some(), has_console);
+    let flows = match flows::are_wanted(&compiled, has_console) {
         true => Some(
             flows::open(&compiled.flows, args.state_dir.as_deref())
                 .map_err(|error| failure("flows cannot be kept")(error.to_string()))?,
@@ -220,6 +226,7 @@ async fn serve(
         listeners,
         fixed,
         flows,
+        has_console,
         lists,
         intercepting: Mutex::new(intercepting),
     });
@@ -227,7 +234,8 @@ async fn serve(
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
-    announce(&app, admin_address, &snapshot);
+    let console = console.zip(app.flows.clone()).map(|(console, store)| console.start(&app, store));
+    announce(&app, admin_address, console.as_ref(), &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
@@ -409,22 +417,28 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 }
 
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
-fn announce(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) {
+fn announce(app: &App, admin: Option<SocketAddr>, console: Option<&ConsoleServer>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, snapshot));
+        anstream::eprint!("{}", banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot));
     }
     if let Some(path) = &app.args.ready_file
-        && let Err(error) = write_ready_file(path, &app.server.addresses, admin)
+        && let Err(error) = write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
     {
         tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
     }
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
-fn write_ready_file(path: &Path, listeners: &[SocketAddr], admin: Option<SocketAddr>) -> std::io::Result<()> {
+fn write_ready_file(
+    path: &Path,
+    listeners: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    console: Option<SocketAddr>,
+) -> std::io::Result<()> {
     let content = serde_json::json!({
         "listeners": listeners,
         "admin": admin,
+        "console": console,
         "pid": std::process::id(),
     });
     // Renamed into place, so that nobody reads half of it.
