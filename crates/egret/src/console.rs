@@ -10,13 +10,13 @@ use egret_config::ConsoleConfig;
 use egret_console::console::{Console, ConsoleSettings, MAGIC_HOST, PoliciesInForce, Proxy, Secret};
 use egret_flows::store::FlowStore;
 use egret_proxy::listener;
-use egret_tls::interception::{CaSet, CaStore};
+use egret_tls::interception::CaSet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::ProxyArgs;
 use crate::proxy::App;
-use crate::{banner, machine, policy};
+use crate::{banner, interception, policy};
 
 /// Where it is when nobody says anything.
 const DEFAULT: SocketAddr =
@@ -149,6 +149,12 @@ struct Around {
     started: Timestamp,
 }
 
+impl Around {
+    fn intercepts(&self) -> bool {
+        interception::lock(&self.app.intercepting).interceptor().is_some()
+    }
+}
+
 impl Proxy for Around {
     fn server(&self) -> Value {
         let app = &self.app;
@@ -183,7 +189,7 @@ impl Proxy for Around {
                 "redactedHeaders": egret_flows::redact::RedactionSettings::default().headers,
             },
             "features": {
-                "intercept": false, "replay": false, "breakpoints": false, "changes": false, "policy": true,
+                "intercept": self.intercepts(), "replay": false, "breakpoints": false, "changes": false, "policy": true,
             },
         })
     }
@@ -198,13 +204,11 @@ impl Proxy for Around {
     }
 
     fn explain(&self, question: &Value) -> Result<Value, String> {
-        policy::explain_for_console(&self.app.server.snapshot().gate, question, SystemTime::now())
+        let gate = &self.app.server.snapshot().gate;
+        policy::explain_for_console(gate, question, SystemTime::now(), self.intercepts())
     }
 
     fn ca(&self) -> Result<CaSet, String> {
-        let dir = self.app.args.state_dir.clone().or_else(machine::default_state_dir);
-        let dir = dir.ok_or("there is no directory to keep a CA in")?;
-        let opened = CaStore::new(&dir).open_or_create(Timestamp::now());
-        opened.map(|(set, _)| set).map_err(|error| error.to_string())
+        interception::lock(&self.app.intercepting).cas(self.app.args.state_dir.as_deref())
     }
 }

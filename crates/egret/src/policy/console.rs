@@ -17,7 +17,7 @@ use super::target::{Fields, Request, Target};
 ///
 /// # Errors
 /// What is wrong with the question, for people.
-pub(crate) fn explain_for_console(gate: &Gate, question: &Value, now: SystemTime) -> Result<Value, String> {
+pub(crate) fn explain_for_console(gate: &Gate, question: &Value, now: SystemTime, can_open: bool) -> Result<Value, String> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let url = text(question, "url").ok_or("`url` is missing; write a URL, or host:port for a tunnel")?;
     let method = text(question, "method");
@@ -34,7 +34,7 @@ pub(crate) fn explain_for_console(gate: &Gate, question: &Value, now: SystemTime
     let headers = headers.filter_map(|field| Some((text(field, "name")?, text(field, "value")?))).collect();
     let request = Request { method: method.filter(|method| method != "CONNECT"), headers: Fields(headers), body_length: None };
     let question =
-        Question { identity: &identity, target: &target, request: &request, addresses: &[], now, can_open: true };
+        Question { identity: &identity, target: &target, request: &request, addresses: &[], now, can_open };
     let answer = question.answer(gate);
     let decision = &answer.decision;
     let ask = match (question.target.is_tunnel(), answer.treatment, question.request_ask()) {
