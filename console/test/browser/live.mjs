@@ -40,7 +40,7 @@ try {
   await page.waitForFunction(() => document.querySelectorAll(".row.flow").length === 7);
 
   // Filters, as they are typed and by the chips.
-  const box = page.locator(".filterbar input, input[type=search]").first();
+  const box = page.locator("#filter");
   await box.fill("status:>=500");
   await box.press("Enter");
   await page.waitForFunction(() => document.querySelectorAll(".row.flow").length === 1);

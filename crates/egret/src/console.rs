@@ -19,8 +19,7 @@ use crate::proxy::App;
 use crate::{banner, interception, policy};
 
 /// Where it is when nobody says anything.
-const DEFAULT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
 /// The environment variable with the token, for containers.
 const TOKEN_VARIABLE: &str = "EGRET_CONSOLE_TOKEN";
 /// The shortest token and password that are taken.
@@ -50,7 +49,8 @@ pub(crate) struct ConsoleServer {
 /// # Errors
 /// The port cannot be had, or a secret cannot be read or is too short.
 pub(crate) fn bind(args: &ProxyArgs, config: &ConsoleConfig) -> Result<Option<BoundConsole>, String> {
-    let nobody_asked = args.console.as_deref().is_none_or(|text| text.trim().is_empty()) && args.config.is_none();
+    let nobody_asked =
+        args.console.as_deref().is_none_or(|text| text.trim().is_empty()) && args.config.is_none();
     let Some(address) = config.address.or(nobody_asked.then_some(DEFAULT)) else { return Ok(None) };
     let listener = match listener::bind(address, 1) {
         Ok(bound) => bound.sockets.into_iter().next(),
@@ -59,7 +59,9 @@ pub(crate) fn bind(args: &ProxyArgs, config: &ConsoleConfig) -> Result<Option<Bo
             return Ok(None);
         }
         Err(error) => {
-            return Err(format!("cannot listen on {address}: {error}; choose another address with --console"));
+            return Err(format!(
+                "cannot listen on {address}: {error}; choose another address with --console"
+            ));
         }
     };
     let Some(listener) = listener else { return Ok(None) };
@@ -109,11 +111,7 @@ impl BoundConsole {
             true => format!("http://{host}/?token={}", settings.token.expose()),
             false => format!("http://{host}/"),
         };
-        let proxy = Around {
-            app: app.clone(),
-            url: format!("http://{host}"),
-            started: Timestamp::now(),
-        };
+        let proxy = Around { app: app.clone(), url: format!("http://{host}"), started: Timestamp::now() };
         let console = Console::new(settings, store, Box::new(proxy));
         let started = thread::Builder::new().name("console".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -184,7 +182,7 @@ impl Proxy for Around {
             "console": { "url": self.url, "magicHost": MAGIC_HOST },
             "credentials": credentials,
             "capture": {
-                "default": snapshot.capture.level.as_str(),
+                "default": format!("{:?}", snapshot.capture.level),
                 "bodyLimitBytes": snapshot.capture.body_bytes,
                 "redactedHeaders": egret_flows::redact::RedactionSettings::default().headers,
             },

@@ -419,10 +419,14 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
 fn announce(app: &App, admin: Option<SocketAddr>, console: Option<&ConsoleServer>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot));
+        anstream::eprint!(
+            "{}",
+            banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot)
+        );
     }
     if let Some(path) = &app.args.ready_file
-        && let Err(error) = write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
+        && let Err(error) =
+            write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
     {
         tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
     }

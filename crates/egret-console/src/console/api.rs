@@ -74,7 +74,8 @@ pub(crate) async fn answer(
         ("GET", ["flows", id, side, "text"]) => flows::text(call, id, side).await,
         ("POST", ["flows", _, "replay"]) => Err(Problem::not_available("Replay")),
         ("GET", ["policy"]) => {
-            blocking(move || json_response(&policy::view(&call.inner.store, &call.inner.proxy.policies()))).await
+            blocking(move || json_response(&policy::view(&call.inner.store, &call.inner.proxy.policies())))
+                .await
         }
         ("GET", ["policy", "audit"]) => {
             blocking(move || json_response(&policy::audit_denials(&call.inner.store))).await
@@ -146,9 +147,9 @@ fn authenticate(
     path: &str,
 ) -> Result<Caller, Problem> {
     let unauthenticated = |title: &str, detail: &str| {
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", title)
-            .detail(detail)
-            .advice("Open the link that the proxy printed at its start, or send `Authorization: Bearer TOKEN`");
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", title).detail(detail).advice(
+            "Open the link that the proxy printed at its start, or send `Authorization: Bearer TOKEN`",
+        );
         if path == "session" { problem.with("methods", inner.auth.methods()) } else { problem }
     };
     // It would stay in histories and logs.
@@ -164,12 +165,14 @@ fn authenticate(
         return match inner.auth.bearer(token.unwrap_or_default(), peer.address.ip()) {
             Ok(caller) => Ok(caller),
             Err(Refused::Wait(seconds)) => Err(too_many(seconds)),
-            Err(Refused::Wrong) => Err(unauthenticated("That is not the token", "The proxy knows another one")),
+            Err(Refused::Wrong) => {
+                Err(unauthenticated("That is not the token", "The proxy knows another one"))
+            }
         };
     }
-    cookie(headers).and_then(|id| inner.auth.session(&id)).ok_or_else(|| {
-        unauthenticated("A token is needed", "There is no session, or it has ended")
-    })
+    cookie(headers)
+        .and_then(|id| inner.auth.session(&id))
+        .ok_or_else(|| unauthenticated("A token is needed", "There is no session, or it has ended"))
 }
 
 fn too_many(seconds: u64) -> Problem {
@@ -220,14 +223,21 @@ fn session(caller: &Caller) -> Value {
     }))
 }
 
-async fn login(inner: &Inner, peer: Peer, headers: &HeaderMap, body: Body) -> Result<Response<Body>, Problem> {
+async fn login(
+    inner: &Inner,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response<Body>, Problem> {
     let from = peer.address.ip();
     let body = read_json(headers, body).await?;
     only_fields(&body, &["token", "user", "password"])?;
     let text = |name: &str, most: usize| match body.get(name) {
         None => Ok(None),
         Some(Value::String(text)) if text.chars().count() <= most => Ok(Some(text.as_str())),
-        Some(_) => Err(Problem::bad_request(format!("`{name}` has to be a text of at most {most} characters"))),
+        Some(_) => {
+            Err(Problem::bad_request(format!("`{name}` has to be a text of at most {most} characters")))
+        }
     };
     let user = text("user", 255)?.map(str::to_owned);
     let (result, method) = match (text("token", 512)?, text("password", 1024)?) {

@@ -22,7 +22,14 @@ pub(crate) struct Audit {
 
 impl Audit {
     /// Notes an action.
-    pub(crate) fn note(&self, who: Option<&Caller>, from: IpAddr, action: &'static str, target: &str, detail: &str) {
+    pub(crate) fn note(
+        &self,
+        who: Option<&Caller>,
+        from: IpAddr,
+        action: &'static str,
+        target: &str,
+        detail: &str,
+    ) {
         let cut = |text: &str| (!text.is_empty()).then(|| text.chars().take(MAX_TEXT).collect::<String>());
         let role = who.map_or("none", |caller| caller.role.as_str());
         let name = who.and_then(|caller| caller.name.as_deref());

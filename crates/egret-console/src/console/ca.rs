@@ -75,7 +75,9 @@ pub(crate) fn ca(set: Result<CaSet, String>, authority: &str) -> Value {
     let info = set.current.info();
     let constraints = info.name_constraints.as_ref().map(|constraints| {
         let permitted = constraints.permitted.iter().map(|name| format!("permitted: {name}"));
-        permitted.chain(constraints.excluded.iter().map(|name| format!("excluded: {name}"))).collect::<Vec<_>>()
+        permitted
+            .chain(constraints.excluded.iter().map(|name| format!("excluded: {name}")))
+            .collect::<Vec<_>>()
     });
     let show = |der: &CertificateDer<'_>| certificate(der);
     lean(json!({

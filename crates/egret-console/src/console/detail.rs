@@ -127,7 +127,9 @@ fn body(store: &FlowStore, flow: &Flow, side: Side) -> Option<Value> {
 
 fn encodings(headers: &Headers) -> Vec<String> {
     let all = headers.all(b"content-encoding").flat_map(|value| value.split(|byte| *byte == b','));
-    all.map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned()).filter(|n| !n.is_empty()).collect()
+    all.map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned())
+        .filter(|n| !n.is_empty())
+        .collect()
 }
 
 fn phases(flow: &Flow) -> Value {
@@ -204,15 +206,20 @@ pub(crate) fn certificate(der: &CertificateDer<'_>) -> Option<Value> {
 fn trace(flow: &Flow) -> Option<Value> {
     let decision = &flow.decision;
     let denied = flow.failure.as_ref().filter(|failure| failure.blame == "policy");
-    if decision.policy.is_none() && decision.steps.is_empty() && denied.is_none() && decision.audit.is_none() {
+    if decision.policy.is_none() && decision.steps.is_empty() && denied.is_none() && decision.audit.is_none()
+    {
         return None;
     }
-    let mut steps: Vec<Value> = decision.steps.iter().map(|step| {
-        json!({
-            "policy": step.policy, "name": if step.rule.is_empty() { &step.policy } else { &step.rule },
-            "outcome": outcome(&step.outcome), "why": step.why,
+    let mut steps: Vec<Value> = decision
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "policy": step.policy, "name": if step.rule.is_empty() { &step.policy } else { &step.rule },
+                "outcome": outcome(&step.outcome), "why": step.why,
+            })
         })
-    }).collect();
+        .collect();
     if let (true, Some(policy)) = (steps.is_empty(), &decision.policy) {
         let word = if denied.is_some() { "refused" } else { "allowed" };
         steps.push(json!({

@@ -58,7 +58,9 @@ pub(crate) fn events(
         Some(text) => text.split(',').map(str::trim).filter(|topic| !topic.is_empty()).collect(),
         None => TOPICS.to_vec(),
     };
-    if let Some(unknown) = topics.iter().find(|topic| !TOPICS.contains(topic) && !["hello", "lost"].contains(topic)) {
+    if let Some(unknown) =
+        topics.iter().find(|topic| !TOPICS.contains(topic) && !["hello", "lost"].contains(topic))
+    {
         let shown: String = unknown.chars().take(40).collect();
         return Err(Problem::bad_request(format!("there is no topic `{shown}`")));
     }
@@ -79,9 +81,19 @@ pub(crate) fn events(
     };
     let mut opening = String::new();
     let resumed = asked.is_some() && lost.is_none();
-    inner.event(&mut opening, "hello", last, &json!({ "revision": inner.revision_text(last), "resumed": resumed }));
+    inner.event(
+        &mut opening,
+        "hello",
+        last,
+        &json!({ "revision": inner.revision_text(last), "resumed": resumed }),
+    );
     if let Some(why) = lost {
-        inner.event(&mut opening, "lost", last, &json!({ "why": why, "revision": inner.revision_text(last) }));
+        inner.event(
+            &mut opening,
+            "lost",
+            last,
+            &json!({ "why": why, "revision": inner.revision_text(last) }),
+        );
     }
     let stream = Stream {
         inner: inner.clone(),
@@ -182,7 +194,8 @@ fn batch(inner: &Inner, filter: &Filter, last: u64) -> Option<(u64, Option<Value
         if !seen.insert(change.seq) {
             continue;
         }
-        let flow = (change.kind != ChangeKind::Removed).then(|| inner.store.flow_by_seq(change.seq)).flatten();
+        let flow =
+            (change.kind != ChangeKind::Removed).then(|| inner.store.flow_by_seq(change.seq)).flatten();
         match flow {
             Some(flow) if inner.store.matches(filter, &flow) => flows.push(summary(&flow)),
             Some(_) if change.kind == ChangeKind::Added => {}

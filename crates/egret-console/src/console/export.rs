@@ -40,9 +40,10 @@ pub(crate) async fn har(call: Call) -> Result<Response<Body>, Problem> {
         Some(_) => return Err(Problem::bad_request("`bodies` has to be true or false")),
     };
     let filter = params.filter()?;
-    let ids: Option<Vec<String>> = params.text("id").filter(|ids| !ids.is_empty()).map(|ids| {
-        ids.split(',').map(str::to_owned).collect()
-    });
+    let ids: Option<Vec<String>> = params
+        .text("id")
+        .filter(|ids| !ids.is_empty())
+        .map(|ids| ids.split(',').map(str::to_owned).collect());
     if ids.is_some() && params.text("filter").is_some() {
         return Err(Problem::bad_request("`id` and `filter` exclude each other"));
     }
@@ -140,8 +141,12 @@ pub(crate) async fn curl(call: Call, id: String) -> Result<Response<Body>, Probl
     blocking(move || {
         let body = flow.body(Side::Request).and_then(|body| call.inner.store.body(body).ok().flatten());
         let Some(made) = curl_export::command(&flow, body.as_deref()) else {
-            return Err(Problem::new(StatusCode::CONFLICT, "not-http", "The flow is no request that was seen")
-                .advice("Choose one of the requests within the tunnel"));
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "not-http",
+                "The flow is no request that was seen",
+            )
+            .advice("Choose one of the requests within the tunnel"));
         };
         // A note is a comment of one line, whatever stands in it.
         let notes: String = made

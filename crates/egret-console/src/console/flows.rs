@@ -37,9 +37,11 @@ fn sort(text: &str) -> Result<Sort, Problem> {
         "host" => SortKey::Host,
         "method" => SortKey::Method,
         "identity" => SortKey::Identity,
-        _ => return Err(Problem::bad_request(
-            "`sort` has to be started, totalMs, bytes, status, host, method or identity, with - before it for the largest first",
-        )),
+        _ => {
+            return Err(Problem::bad_request(
+                "`sort` has to be started, totalMs, bytes, status, host, method or identity, with - before it for the largest first",
+            ));
+        }
     };
     Ok(Sort { by, descending })
 }
@@ -69,9 +71,8 @@ impl Place {
 pub(crate) async fn list(call: Call) -> Result<Response<Body>, Problem> {
     let params = Params::read(&call.uri, &["filter", "sort", "limit", "cursor", "offset", "until"])?;
     let limit = params.limit()?;
-    let stale = || {
-        Problem::bad_request("`cursor` or `until` is not of this process; list from the beginning")
-    };
+    let stale =
+        || Problem::bad_request("`cursor` or `until` is not of this process; list from the beginning");
     let (filter_text, sort_text, until, after, offset) = match params.text("cursor") {
         Some(cursor) => {
             if ["filter", "sort", "offset", "until"].iter().any(|name| params.text(name).is_some()) {
@@ -96,9 +97,7 @@ pub(crate) async fn list(call: Call) -> Result<Response<Body>, Problem> {
     blocking(move || {
         let page = call.inner.store.list(&query);
         let until = until.unwrap_or(page.newest);
-        let next = page.next.map(|after| {
-            Place { filter: filter_text, sort: sort_text, until, after }.text()
-        });
+        let next = page.next.map(|after| Place { filter: filter_text, sort: sort_text, until, after }.text());
         json_response(&lean(json!({
             "flows": page.flows.iter().map(|flow| summary(flow)).collect::<Vec<_>>(),
             "total": page.matched.unwrap_or(page.total),

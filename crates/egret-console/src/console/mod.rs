@@ -149,7 +149,11 @@ async fn answer(inner: &Arc<Inner>, peer: Peer, request: Request<Body>) -> Resul
         return api::answer(inner, peer, &authority, request).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Pages are only read"));
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Pages are only read",
+        ));
     }
     if ca::is_download(&path) {
         let inner = inner.clone();
@@ -161,7 +165,8 @@ async fn answer(inner: &Arc<Inner>, peer: Peer, request: Request<Body>) -> Resul
         return Ok(login_by_link(inner, peer, &token));
     }
     pages::file(&path).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such page").advice("The console is at /")
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no such page")
+            .advice("The console is at /")
     })
 }
 
@@ -226,8 +231,10 @@ fn harden(response: &mut Response<Body>) {
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let unless_said =
-        [(CROSS_ORIGIN_RESOURCE, "same-origin"), (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")];
+    let unless_said = [
+        (CROSS_ORIGIN_RESOURCE, "same-origin"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
     for (name, value) in unless_said {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

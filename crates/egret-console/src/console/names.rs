@@ -51,9 +51,13 @@ impl OwnNames {
             let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
             let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
             if rest != Some(&authority.to_ascii_lowercase()) {
-                return Err(Problem::new(StatusCode::FORBIDDEN, "cross-origin", "This came from another site")
-                    .detail("`Origin` is not the console's own")
-                    .advice("Open the console itself, or send no `Origin`"));
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "cross-origin",
+                    "This came from another site",
+                )
+                .detail("`Origin` is not the console's own")
+                .advice("Open the console itself, or send no `Origin`"));
             }
         }
         Ok(authority.to_owned())
@@ -75,11 +79,14 @@ mod tests {
     #[test]
     fn knows_its_own_names_alone() {
         let names = OwnNames::new(&["Console.Example.".to_owned()]);
-        for own in ["localhost", "LOCALHOST.", "127.0.0.1", "[::1]", "10.1.2.3", "egret.test", "console.example"]
+        for own in
+            ["localhost", "LOCALHOST.", "127.0.0.1", "[::1]", "10.1.2.3", "egret.test", "console.example"]
         {
             assert!(names.has(own), "{own}");
         }
-        for other in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "0x7f.1"] {
+        for other in
+            ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "0x7f.1"]
+        {
             assert!(!names.has(other), "{other}");
         }
         assert_eq!(without_port("[::1]:8081"), "[::1]");

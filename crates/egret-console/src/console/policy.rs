@@ -147,6 +147,7 @@ fn rule(rule: &Rule) -> Value {
             TlsTreatment::Tunnel => "Tunnel",
             TlsTreatment::Intercept => "Intercept",
         }),
+        "capture": rule.capture.as_ref().map(|plan| format!("{:?}", plan.level)),
         "reason": rule.reason.as_deref(),
     })
 }
@@ -258,15 +259,21 @@ fn yaml(identity: &str, proof: &str, hosts: &BTreeMap<String, (BTreeMap<u16, ()>
         "service-account" => format!("serviceAccounts: [{}]", quoted(identity)),
         _ => format!("users: [{}]", quoted(identity)),
     };
-    let safe: String =
-        identity.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let safe: String = identity
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
     let mut text = format!(
         "policies:\n  - name: {}\n    mode: Audit\n    from:\n      - {from}\n    rules:\n      - name: seen\n        action: Allow\n        to:\n",
         quoted(&format!("allow-{}", safe.trim_matches('-'))),
     );
     for (host, (ports, _)) in hosts {
         let ports: Vec<String> = ports.keys().map(ToString::to_string).collect();
-        text.push_str(&format!("          - {{ hosts: [{}], ports: [{}] }}\n", quoted(host), ports.join(", ")));
+        text.push_str(&format!(
+            "          - {{ hosts: [{}], ports: [{}] }}\n",
+            quoted(host),
+            ports.join(", ")
+        ));
     }
     text.push_str("      - name: rest\n        action: Deny\n");
     text

@@ -54,15 +54,12 @@ impl Params {
         let text = self.text("filter").unwrap_or_default();
         Filter::parse(text).map_err(|error| {
             let wrong = FilterFault::of(text, &error);
-            let mut problem = Problem::new(
-                axum::http::StatusCode::BAD_REQUEST,
-                "bad-filter",
-                "The filter does not read",
-            )
-            .detail(wrong.message.clone())
-            .advice("GET /api/v1/filter checks one; docs/flows.md has the language")
-            .with("position", wrong.position)
-            .with("length", wrong.length);
+            let mut problem =
+                Problem::new(axum::http::StatusCode::BAD_REQUEST, "bad-filter", "The filter does not read")
+                    .detail(wrong.message.clone())
+                    .advice("GET /api/v1/filter checks one; docs/flows.md has the language")
+                    .with("position", wrong.position)
+                    .with("length", wrong.length);
             if let Some(suggestion) = wrong.suggestion {
                 problem = problem.with("suggestion", suggestion);
             }

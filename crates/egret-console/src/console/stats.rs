@@ -49,7 +49,8 @@ impl Sums {
 
 /// Looks at every flow, newest first, until told to stop.
 pub(crate) fn each_flow(store: &FlowStore, mut look: impl FnMut(&Flow) -> bool) {
-    let mut query = Query { filter: Filter::default(), sort: Sort::default(), limit: MAX_PAGE, ..Query::default() };
+    let mut query =
+        Query { filter: Filter::default(), sort: Sort::default(), limit: MAX_PAGE, ..Query::default() };
     loop {
         let page = store.list(&query);
         for flow in &page.flows {
@@ -77,8 +78,8 @@ pub(crate) fn stats(store: &FlowStore, window: &str, length: u64, step: u64, mos
     let mut reasons: HashMap<String, (String, u64, u64, String)> = HashMap::new();
     let mut treatments: Map<String, Value> = Map::new();
     let mut classes: Map<String, Value> = Map::new();
-    let mut phases: [(&str, Vec<u64>); 6] = ["dns", "connect", "tls", "client_tls", "first_byte", "total"]
-        .map(|name| (name, Vec::new()));
+    let mut phases: [(&str, Vec<u64>); 6] =
+        ["dns", "connect", "tls", "client_tls", "first_byte", "total"].map(|name| (name, Vec::new()));
     each_flow(store, |flow| {
         if flow.active {
             open += 1;

@@ -47,7 +47,8 @@ impl<'a> Scanner<'a> {
     /// Whether this operator is next, written out as a word.
     pub(super) fn is_at_word(&self, wanted: &str) -> bool {
         let Some((word, rest)) = self.rest().split_at_checked(wanted.len()) else { return false };
-        word.eq_ignore_ascii_case(wanted) && rest.starts_with(|c: char| c.is_whitespace() || c == '(' || c == '!')
+        word.eq_ignore_ascii_case(wanted)
+            && rest.starts_with(|c: char| c.is_whitespace() || c == '(' || c == '!')
     }
 
     /// Goes past this operator if it is next, written out as a word.

@@ -42,7 +42,15 @@ pub struct Query {
 
 impl Default for Query {
     fn default() -> Self {
-        Self { filter: Filter::default(), sort: Sort::default(), limit: 100, after: None, offset: 0, until: None, count: false }
+        Self {
+            filter: Filter::default(),
+            sort: Sort::default(),
+            limit: 100,
+            after: None,
+            offset: 0,
+            until: None,
+            count: false,
+        }
     }
 }
 
@@ -300,7 +308,9 @@ pub(super) fn list(inner: &Inner, query: &Query) -> Page {
         (ring.len(), ring.revision(), ring.newest())
     };
     let until = query.until.unwrap_or(u64::MAX);
-    let matches = |flow: &Flow| flow.seq <= until && (query.filter.is_all() || query.filter.matches(flow, now, &reading));
+    let matches = |flow: &Flow| {
+        flow.seq <= until && (query.filter.is_all() || query.filter.matches(flow, now, &reading))
+    };
     let by_seq = query.sort.by == SortKey::Seq;
     let descending = query.sort.descending;
     let after = query.after.as_ref();

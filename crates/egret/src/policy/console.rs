@@ -17,7 +17,12 @@ use super::target::{Fields, Request, Target};
 ///
 /// # Errors
 /// What is wrong with the question, for people.
-pub(crate) fn explain_for_console(gate: &Gate, question: &Value, now: SystemTime, can_open: bool) -> Result<Value, String> {
+pub(crate) fn explain_for_console(
+    gate: &Gate,
+    question: &Value,
+    now: SystemTime,
+    can_open: bool,
+) -> Result<Value, String> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let url = text(question, "url").ok_or("`url` is missing; write a URL, or host:port for a tunnel")?;
     let method = text(question, "method");
@@ -32,7 +37,11 @@ pub(crate) fn explain_for_console(gate: &Gate, question: &Value, now: SystemTime
     let identity = subject.identity()?;
     let headers = question.get("headers").and_then(Value::as_array).into_iter().flatten();
     let headers = headers.filter_map(|field| Some((text(field, "name")?, text(field, "value")?))).collect();
-    let request = Request { method: method.filter(|method| method != "CONNECT"), headers: Fields(headers), body_length: None };
+    let request = Request {
+        method: method.filter(|method| method != "CONNECT"),
+        headers: Fields(headers),
+        body_length: None,
+    };
     let question =
         Question { identity: &identity, target: &target, request: &request, addresses: &[], now, can_open };
     let answer = question.answer(gate);
@@ -129,7 +138,9 @@ fn read_subject(value: &Value) -> Result<Subject, String> {
     if let Some(name) = text("certificate") {
         // Both `DNS:` and `dns:` are written.
         let name = match name.split_once(':') {
-            Some((kind, rest)) if !name.starts_with("spiffe://") => format!("{}:{rest}", kind.to_ascii_lowercase()),
+            Some((kind, rest)) if !name.starts_with("spiffe://") => {
+                format!("{}:{rest}", kind.to_ascii_lowercase())
+            }
             _ => name.to_owned(),
         };
         read.names.push(subject::certificate_name(&name)?);

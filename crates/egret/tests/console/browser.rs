@@ -14,7 +14,7 @@ fn pages() -> PathBuf {
 
 #[test]
 fn keeps_its_contract() {
-    let setting = setting_with("rules: {deny: [denied.test]}\n");
+    let setting = setting_with("rules: {deny: [{hosts: [denied.test]}]}\n");
     for number in 0..120 {
         setting.fetch(&setting.origin.url(&format!("/status/204?{number}")));
     }
@@ -22,13 +22,16 @@ fn keeps_its_contract() {
     drop(setting.egret.tunnel(&setting.origin.address().to_string()));
     setting.flows("is:refused", 1);
     let mut node = client("node");
-    node.current_dir(pages()).arg("dev/conform.mjs").arg(format!("http://{}", setting.egret.console())).arg(TOKEN);
+    node.current_dir(pages())
+        .arg("dev/conform.mjs")
+        .arg(format!("http://{}", setting.egret.console()))
+        .arg(TOKEN);
     assert!(succeed(&mut node).contains(" 0 findings"));
 }
 
 #[test]
 fn a_browser_sees_traffic_arrive() {
-    let setting = setting_with("rules: {deny: [denied.test]}\n");
+    let setting = setting_with("rules: {deny: [{hosts: [denied.test]}]}\n");
     let mut node = client("node");
     let picture = dependencies().join("console.png");
     node.current_dir(pages())

@@ -16,7 +16,8 @@ fn refuses_the_api_without_a_token() {
     }
     let methods = setting.ask("GET", "/api/v1/session", &[], "").json()["methods"].clone();
     assert_eq!(methods, serde_json::json!(["token", "password"]));
-    for line in ["Authorization: Bearer wrong", "Authorization: Basic eDp5", "Cookie: egret_console=made-up"] {
+    for line in ["Authorization: Bearer wrong", "Authorization: Basic eDp5", "Cookie: egret_console=made-up"]
+    {
         assert_eq!(setting.ask("GET", "/api/v1/flows", &[line], "").status(), 401, "{line}");
     }
 }
@@ -108,7 +109,11 @@ fn refuses_other_origins() {
     for origin in ["null", "http://evil.example", "https://localhost:1"] {
         let line = format!("Origin: {origin}");
         let answer = setting.ask("GET", "/api/v1/flows", &[&bearer, &line], "");
-        assert_eq!((answer.status(), answer.json()["code"].as_str()), (403, Some("cross-origin")), "{origin}");
+        assert_eq!(
+            (answer.status(), answer.json()["code"].as_str()),
+            (403, Some("cross-origin")),
+            "{origin}"
+        );
         assert_eq!(setting.ask("POST", "/api/v1/session", &[JSON, &line], "{}").status(), 403, "{origin}");
     }
     let own = format!("Origin: http://{}", setting.egret.console());
@@ -140,7 +145,10 @@ fn what_is_done_stands_in_the_audit() {
     let entries = setting.json("/audit")["entries"].clone();
     let actions: Vec<_> = entries.as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
     assert_eq!(actions, ["clear-flows", "login", "login-refused"]);
-    assert_eq!((entries[0]["target"].as_str(), entries[1]["role"].as_str()), (Some("is:error"), Some("read-only")));
+    assert_eq!(
+        (entries[0]["target"].as_str(), entries[1]["role"].as_str()),
+        (Some("is:error"), Some("read-only"))
+    );
     assert!(!entries.to_string().contains(VIEWER) && !entries.to_string().contains("wrong"));
 }
 

@@ -79,7 +79,10 @@ impl Setting {
 
     /// A request through the proxy.
     fn fetch(&self, target: &str) -> Message {
-        self.egret.connect().exchange(format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        let host = target.split('/').nth(2).unwrap();
+        self.egret
+            .connect()
+            .exchange(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
     /// Waits until the filter finds so many flows, and gives them.

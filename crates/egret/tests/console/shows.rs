@@ -22,7 +22,7 @@ fn lists_what_passed_and_all_about_it() {
 
 #[test]
 fn a_refusal_says_why_and_what_to_do() {
-    let setting = setting_with("rules: {deny: [denied.test]}\n");
+    let setting = setting_with("rules: {deny: [{hosts: [denied.test]}]}\n");
     assert_eq!(setting.fetch("http://denied.test/").status(), 403);
     let flow = setting.flows("is:refused", 1).remove(0);
     assert_eq!((flow["reason"].as_str(), flow["blame"].as_str()), (Some("denied-by-rule"), Some("policy")));
@@ -30,7 +30,10 @@ fn a_refusal_says_why_and_what_to_do() {
     assert!(all["advice"].is_string() && all["what"].is_string(), "{all}");
     assert_eq!(all["trace"]["decision"], "deny");
     let stats = setting.json("/stats?window=5m");
-    assert_eq!((stats["totals"]["refusals"].as_u64(), stats["reasons"][0]["code"].as_str()), (Some(1), Some("denied-by-rule")));
+    assert_eq!(
+        (stats["totals"]["refusals"].as_u64(), stats["reasons"][0]["code"].as_str()),
+        (Some(1), Some("denied-by-rule"))
+    );
     let policy = setting.json("/policy");
     let hits: u64 = policy["policies"].as_array().unwrap().iter().map(|p| p["hits"].as_u64().unwrap()).sum();
     assert_eq!(hits, 1, "{policy}");
@@ -38,7 +41,7 @@ fn a_refusal_says_why_and_what_to_do() {
 
 #[test]
 fn explains_what_would_happen() {
-    let setting = setting_with("rules: {deny: [denied.test]}\n");
+    let setting = setting_with("rules: {deny: [{hosts: [denied.test]}]}\n");
     let ask = |body: &str| {
         let bearer = format!("Authorization: Bearer {}", super::TOKEN);
         let lines = [bearer.as_str(), "Content-Type: application/json"];
@@ -146,9 +149,11 @@ fn no_page_may_run_or_load_what_is_not_its_own() {
     assert!(!policy.contains("unsafe"));
     for path in ["/", "/api/v1/flows", "/nope", "/ca.pem"] {
         let answer = setting.ask("GET", path, &[], "");
-        for (name, value) in
-            [("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("referrer-policy", "no-referrer")]
-        {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+        ] {
             assert_eq!(answer.fields.first(name), Some(value), "{path}");
         }
         assert!(answer.fields.has("content-security-policy"), "{path}");
@@ -162,7 +167,8 @@ fn what_clients_send_comes_out_as_json_alone() {
     setting.fetch(&nasty);
     let answer = setting.api("GET", "/flows");
     assert_eq!(answer.fields.first("content-type"), Some("application/json"));
-    let answer = setting.ask("GET", "/api/v1/%3Cscript%3E", &[&format!("Authorization: Bearer {}", super::TOKEN)], "");
+    let answer =
+        setting.ask("GET", "/api/v1/%3Cscript%3E", &[&format!("Authorization: Bearer {}", super::TOKEN)], "");
     assert_eq!(answer.fields.first("content-type"), Some("application/problem+json"));
 }
 
