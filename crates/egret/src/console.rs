@@ -42,14 +42,6 @@ pub(crate) struct ConsoleServer {
     pub address: SocketAddr,
     /// For the lines at the start: with the token, if that was made just now.
     pub link: String,
-    store: FlowStore,
-}
-
-impl ConsoleServer {
-    /// Stores what flows there are.
-    pub(crate) fn close(&self) {
-        self.store.close();
-    }
 }
 
 /// Takes the port and reads the secrets. `None` when it is off, or nobody asked for it and the port is taken.
@@ -120,7 +112,7 @@ impl BoundConsole {
             false => format!("http://{host}/"),
         };
         let proxy = Around { app: app.clone(), url: format!("http://{host}"), started: Timestamp::now() };
-        let console = Console::new(settings, store.clone(), Box::new(proxy));
+        let console = Console::new(settings, store, Box::new(proxy));
         let started = thread::Builder::new().name("console".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -136,7 +128,7 @@ impl BoundConsole {
         if let Err(error) = started {
             tracing::error!(%error, "the console cannot be served");
         }
-        ConsoleServer { address, link, store }
+        ConsoleServer { address, link }
     }
 }
 
@@ -190,8 +182,8 @@ impl Proxy for Around {
             "console": { "url": self.url, "magicHost": MAGIC_HOST },
             "credentials": credentials,
             "capture": {
-                "default": "None",
-                "bodyLimitBytes": egret_flows::capture::DEFAULT_BODY_BYTES,
+                "default": format!("{:?}", snapshot.capture.level),
+                "bodyLimitBytes": snapshot.capture.body_bytes,
                 "redactedHeaders": egret_flows::redact::RedactionSettings::default().headers,
             },
             "features": {

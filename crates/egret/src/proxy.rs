@@ -159,9 +159,8 @@ async fn serve(
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let console = console::bind(&args, &compiled.console)
         .map_err(|why| failure("the console cannot be served")(why))?;
-    let has_console = console.is_some();
+    let (has_console, console_address) = (console.is_some(), console.as_ref().map(|console| console.address));
     let fixed = Fixed::of(&compiled, has_console);
-    let console_address = console.as_ref().map(|console| console.address);
     let own: Vec<SocketAddr> =
         addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
@@ -252,9 +251,6 @@ async fn serve(
     announce(&app, admin_address, console.as_ref(), &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
-    if let Some(console) = console {
-        console.close();
-    }
     if let Some(flows) = &app.flows {
         flows.close();
     }

@@ -147,6 +147,7 @@ fn rule(rule: &Rule) -> Value {
             TlsTreatment::Tunnel => "Tunnel",
             TlsTreatment::Intercept => "Intercept",
         }),
+        "capture": rule.capture.as_ref().map(|plan| format!("{:?}", plan.level)),
         "reason": rule.reason.as_deref(),
     })
 }
