@@ -62,7 +62,8 @@ impl Checks<'_> {
         let listeners = listeners
             .map(|(index, listener)| (format!("/listeners/{index}/address"), listening_on(listener)));
         let admin = file.admin.address.0.map(|address| ("/admin/address".to_owned(), address));
-        for (pointer, address) in listeners.chain(admin) {
+        let console = file.console.address.0.map(|address| ("/console/address".to_owned(), address));
+        for (pointer, address) in listeners.chain(admin).chain(console) {
             let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
             // Port 0 is another one each time.
             if address.port() == 0 || self.is_full() {

@@ -1,7 +1,7 @@
 //! From the checked file to what the data path knows.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egret_core::gate::{Gate, Guard};
@@ -37,6 +37,8 @@ pub struct Compiled {
     pub listeners: Vec<ListenerSettings>,
     /// Where metrics and health are served; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// The web console.
+    pub console: ConsoleConfig,
     /// The diagnostic log.
     pub log: LogSettings,
     /// Traces; `None` for none.
@@ -69,6 +71,21 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// How it is written.
     pub format: LogFormat,
+}
+
+/// The web console.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsoleConfig {
+    /// Where it is served; `None` for nowhere, or where nothing is said about it.
+    pub address: Option<SocketAddr>,
+    /// The file with the token.
+    pub token_file: Option<PathBuf>,
+    /// The file with the token of the read-only role.
+    pub read_only_token_file: Option<PathBuf>,
+    /// The file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Further names that it is reached by.
+    pub names: Vec<String>,
 }
 
 /// Traces by OTLP over HTTP.
@@ -153,6 +170,7 @@ impl Config {
             snapshot,
             process: ProcessSettings { listeners, workers: file.workers as usize },
             admin: file.admin.address.0,
+            console: console(&file.console, base_dir),
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
             flows: (&file.flows).into(),
@@ -352,6 +370,17 @@ fn allows_loopback(rule: LoopbackRule, listeners: &[SocketAddr]) -> bool {
             !listeners.is_empty()
                 && listeners.iter().all(|listener| listener.ip().to_canonical().is_loopback())
         }
+    }
+}
+
+fn console(console: &file::Console, base_dir: &Path) -> ConsoleConfig {
+    let path = |path: &Option<FilePath>| path.as_ref().map(|path| base_dir.join(&path.0));
+    ConsoleConfig {
+        address: console.address.0,
+        token_file: path(&console.token_file),
+        read_only_token_file: path(&console.read_only_token_file),
+        password_file: path(&console.password_file),
+        names: console.names.clone(),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct ConfigFile {
     pub listeners: Vec<Listener>,
     /// Metrics and health, kept apart from the port that clients use.
     pub admin: Admin,
+    /// The web console, which shows what passes; the manual has a page about it, console.md.
+    pub console: Console,
     /// Worker threads; each has a runtime of its own and takes connections by itself. 0 is one for each
     /// core that the process may use. A change takes a restart.
     #[schemars(range(max = 1024))]
@@ -143,6 +145,7 @@ impl Default for ConfigFile {
         Self {
             listeners: listeners.into_iter().map(plain).collect(),
             admin: Admin::default(),
+            console: Console::default(),
             workers: u32::try_from(workers).unwrap_or(0),
             log: Log::default(),
             access_log: AccessLog::default(),
@@ -192,6 +195,43 @@ pub struct Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self { address: AddressOrOff(Some(([127, 0, 0, 1], 9090).into())) }
+    }
+}
+
+/// The web console. A change takes a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Console {
+    /// Where it is served; `off` for nowhere. Without a configuration file, the default is `127.0.0.1:8081`.
+    pub address: AddressOrOff,
+    /// A file with the token that lets in as `admin`, on its first line, at least 16 characters. By default one is
+    /// made at each start, and stands in the link that is printed then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"console-token")]
+    pub token_file: Option<FilePath>,
+    /// A file with a token that lets in as `read-only`: it sees everything and changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"console-token-read-only")]
+    pub read_only_token_file: Option<FilePath>,
+    /// A file with a password that lets in as `admin`, on its first line, at least 8 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"console-password")]
+    pub password_file: Option<FilePath>,
+    /// Names that browsers reach it by, besides `localhost` and any IP address. Requests under other names are
+    /// refused, so that no page elsewhere can reach it under a name of its own (DNS rebinding).
+    #[schemars(length(max = 100), example = serde_json::json!(["egret.corp.example"]))]
+    pub names: Vec<String>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            address: AddressOrOff(None),
+            token_file: None,
+            read_only_token_file: None,
+            password_file: None,
+            names: Vec::new(),
+        }
     }
 }
 

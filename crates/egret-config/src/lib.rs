@@ -33,7 +33,7 @@ mod walk;
 mod yaml;
 
 pub use command::{Form, Loaded, Verdict, check_file, check_files_with, files_of, load, load_with};
-pub use compile::{Compiled, LogSettings, PolicySet, TracingSettings};
+pub use compile::{Compiled, ConsoleConfig, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
 pub use lists::{ListCache, ListFacts};

@@ -18,6 +18,8 @@ pub struct Overrides {
     pub mtls: Option<PathBuf>,
     /// `--admin`: instead of `admin.address`.
     pub admin: Option<String>,
+    /// `--console`: instead of `console.address`.
+    pub console: Option<String>,
     /// `--dns`: instead of `dns.servers`.
     pub dns: Vec<String>,
     /// `--upstream-ca`: instead of `upstream.trustedCA`. A relative path begins at the working directory.
@@ -62,6 +64,7 @@ impl Overrides {
             listen: texts(&self.listen),
             mtls: self.mtls.clone().filter(|path| !path.as_os_str().is_empty()),
             admin: text(&self.admin),
+            console: text(&self.console),
             dns: texts(&self.dns),
             upstream_ca: self.upstream_ca.clone().filter(|path| !path.as_os_str().is_empty()),
             htpasswd: self.htpasswd.clone().filter(|path| !path.as_os_str().is_empty()),
@@ -84,6 +87,7 @@ impl Overrides {
         findings.extend(self.apply_listeners(root));
         let words = [
             ("--admin", &self.admin, ["admin", "address"]),
+            ("--console", &self.console, ["console", "address"]),
             ("--log-level", &self.log_level, ["log", "level"]),
             ("--diagnostics-format", &self.log_format, ["log", "format"]),
             ("--log-format", &self.access_log_format, ["accessLog", "format"]),

@@ -1,8 +1,11 @@
-//! The admin HTTP server: health, readiness, metrics, and a page that says what this is.
+//! What people look at: the admin server and the web console.
 //!
-//! It answers `GET` and `HEAD` alone, changes nothing and shows no secret. What it tells comes
-//! through closures, so that this crate knows nothing of the data path.
+//! The admin HTTP server has health, readiness, metrics, and a page that says what this is. It answers `GET` and
+//! `HEAD` alone, changes nothing and shows no secret. The [`console`] shows flows, and has logins.
+//!
+//! What both tell comes through closures and a trait, so that this crate knows nothing of the data path.
 
+pub mod console;
 mod page;
 mod routes;
 mod server;

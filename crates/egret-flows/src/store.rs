@@ -278,6 +278,18 @@ impl FlowStore {
         self.inner.ring().by_seq(seq)
     }
 
+    /// The oldest flow.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Arc<Flow>> {
+        self.inner.ring().after(0, 1).into_iter().next()
+    }
+
+    /// What the store was opened with.
+    #[must_use]
+    pub fn settings(&self) -> &StoreSettings {
+        &self.inner.settings
+    }
+
     /// A page of flows. Reads bodies from disk when the filter asks for them, so it may take a while: not for
     /// a thread that must not block.
     #[must_use]

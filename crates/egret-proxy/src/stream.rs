@@ -97,7 +97,7 @@ impl Stream {
     #[must_use]
     pub fn tls_facts(&self) -> Option<TlsFacts> {
         match self {
-            Self::Tls(tls) => Some(facts(&tls.get_ref().1, None)),
+            Self::Tls(tls) => Some(facts(tls.get_ref().1, None)),
             Self::TlsServer(tls) => Some(facts(tls.connection(), tls.connection().server_name())),
             _ => None,
         }

@@ -51,7 +51,7 @@ pub struct Shared {
     /// Bounds what the diagnostic log says about handshakes that fail.
     pub handshake_log: Throttle,
     /// What makes certificates for origins; `None` where nothing is intercepted. A reload puts another one in.
-    pub interception: ArcSwapOption<Interceptor>,
+    pub interception: Arc<ArcSwapOption<Interceptor>>,
     /// Draining has begun.
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.

@@ -112,6 +112,8 @@ impl EgretBuilder {
             command.arg("--config").arg(path);
         }
         command.args(&self.arguments);
+        // Many run at once, and few look at it: those say `--console 127.0.0.1:0`.
+        command.env("EGRET_CONSOLE", "off");
         command.envs(self.environment.iter().map(|(n, v)| (n, v)));
         command.env("EGRET_READY_FILE", directory.join("ready.json"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -138,8 +140,9 @@ impl EgretBuilder {
         });
         let listeners = ready["listeners"].as_array().unwrap().iter();
         let listeners = listeners.map(|a| a.as_str().unwrap().parse().unwrap()).collect();
-        let admin = ready["admin"].as_str().and_then(|a| a.parse().ok());
-        Egret { child, listeners, admin, stdout, stderr, directory }
+        let address = |name: &str| ready[name].as_str().and_then(|a| a.parse().ok());
+        let (admin, console) = (address("admin"), address("console"));
+        Egret { child, listeners, admin, console, stdout, stderr, directory }
     }
 
     /// Starts it and waits until it ends by itself: exit status and what it wrote to stderr.
@@ -253,6 +256,7 @@ pub struct Egret {
     child: Child,
     listeners: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    console: Option<SocketAddr>,
     stdout: Lines,
     stderr: Lines,
     directory: TempDir,
@@ -317,6 +321,15 @@ impl Egret {
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.admin.expect("the admin listener is on")
+    }
+
+    /// The console.
+    ///
+    /// # Panics
+    /// When it is off, as it is unless the test starts with `--console 127.0.0.1:0`.
+    #[must_use]
+    pub fn console(&self) -> SocketAddr {
+        self.console.expect("the console is on")
     }
 
     /// Connects to the proxy.

@@ -13,7 +13,12 @@ use crate::tls::ListenerSlot;
 
 /// A few friendly lines: where it listens, and a command to try.
 #[must_use]
-pub(crate) fn text(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) -> String {
+pub(crate) fn text(
+    app: &App,
+    admin: Option<SocketAddr>,
+    console: Option<&str>,
+    snapshot: &Snapshot,
+) -> String {
     let mut out = format!("egret {} is ready.\n", env!("CARGO_PKG_VERSION"));
     // Writing to memory cannot fail.
     for (url, what) in listeners(app) {
@@ -24,6 +29,9 @@ pub(crate) fn text(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) ->
             let _ = writeln!(out, "  metrics   http://{admin}/metrics   health: /healthz, /readyz");
         }
         None => out.push_str("  metrics   off\n"),
+    }
+    if let Some(link) = console {
+        let _ = writeln!(out, "  console   {link}");
     }
     if let Some((what, trust)) = interception::lock(&app.intercepting).said() {
         let _ = writeln!(out, "  inside    TLS is looked into: {what}");

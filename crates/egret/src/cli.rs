@@ -169,6 +169,10 @@ pub(crate) struct ProxyArgs {
     /// IP address and port for metrics and health, or `off` [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR|off", env = "EGRET_ADMIN")]
     pub admin: Option<String>,
+    /// IP address and port for the web console, or `off` [default: 127.0.0.1:8081, or off with a configuration
+    /// file that does not name it]
+    #[arg(long, value_name = "ADDR|off", env = "EGRET_CONSOLE")]
+    pub console: Option<String>,
     /// Name server to ask instead of those in /etc/resolv.conf; repeat it for more
     #[arg(long, value_name = "ADDR", env = "EGRET_DNS", value_delimiter = ',')]
     pub dns: Vec<String>,
@@ -235,6 +239,7 @@ impl ProxyArgs {
             listen: self.listen.clone(),
             mtls: self.mtls.clone(),
             admin: self.admin.clone(),
+            console: self.console.clone(),
             dns: self.dns.clone(),
             upstream_ca: self.upstream_ca.clone(),
             parents: self.parent.clone(),

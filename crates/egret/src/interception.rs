@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use egret_core::settings::InterceptionSettings;
 use egret_proxy::intercept::Interceptor;
 use egret_tls::files::Password;
-use egret_tls::interception::{CaStore, InterceptionCa};
+use egret_tls::interception::{CaSet, CaStore, InterceptionCa};
 use jiff::Timestamp;
 
 use crate::machine;
@@ -122,6 +122,28 @@ impl Intercepting {
     /// What signs; `None` where nothing is intercepted.
     pub(crate) fn interceptor(&self) -> Option<Arc<Interceptor>> {
         self.running.as_ref().map(|running| running.interceptor.clone())
+    }
+
+    /// The CAs that clients are to trust. Without interception, those of the state directory, made if there are
+    /// none, so that they can be handed out before it is switched on.
+    ///
+    /// # Errors
+    /// What is wrong, in words for people.
+    pub(crate) fn cas(&self, state_dir: Option<&Path>) -> Result<CaSet, String> {
+        let now = Timestamp::now();
+        let settings = self.running.as_ref().map(|running| &running.settings);
+        if let Some(files) = settings.and_then(|settings| settings.ca.as_ref()) {
+            let password = files.password.as_deref().map(Password::load).transpose();
+            let password = password.map_err(|error| error.to_string())?;
+            let ca = InterceptionCa::load(&files.certificate, files.key.as_deref(), password.as_ref(), now);
+            let current = ca.map_err(|error| error.to_string())?;
+            return Ok(CaSet { current, next: None, previous: Vec::new(), warnings: Vec::new() });
+        }
+        let dir = settings.and_then(|settings| settings.state_dir.clone());
+        let dir = dir.or_else(|| state_dir.map(Path::to_owned)).or_else(machine::default_state_dir);
+        let dir = dir.ok_or("there is no directory to keep a CA in")?;
+        let opened = CaStore::new(&dir).open_or_create(now);
+        opened.map(|(set, _)| set).map_err(|error| error.to_string())
     }
 
     /// Files to watch: when one changes, the CA is read again.

@@ -5,6 +5,7 @@ mod ca;
 mod certs;
 mod check;
 mod cli;
+mod console;
 mod diagnostics;
 mod flows;
 mod interception;

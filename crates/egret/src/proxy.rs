@@ -7,34 +7,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egret_config::{Compiled, ListCache, Loaded, LogFormat, TracingSettings};
+use arc_swap::ArcSwapOption;
+use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
 use egret_flows::store::FlowStore;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
+use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
-use egret_proxy::worker::{RecordSink, Shared};
+use egret_proxy::worker::Shared;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
 use crate::otlp::{Otlp, OtlpSettings};
 use crate::tls::ListenerSlot;
-use crate::{banner, flows, interception, machine, reload};
+use crate::{banner, console, flows, interception, machine, reload};
 
 /// How long the access log and the traces may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// How long Ctrl-C lets in-flight work go on.
 const INTERRUPTED: Duration = Duration::from_secs(1);
-
-/// Whether there is a console, where people look at flows.
-pub(crate) const HAS_CONSOLE: bool = false;
 
 /// The running program, as far as signals and reloads reach it.
 pub(crate) struct App {
@@ -58,6 +58,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Whether there is a console, where people look at flows.
+    pub has_console: bool,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
@@ -71,6 +73,7 @@ pub(crate) struct Fixed {
     listeners: Vec<(SocketAddr, bool, Vec<ipnet::IpNet>)>,
     workers: usize,
     admin: Option<SocketAddr>,
+    console: ConsoleConfig,
     tracing: Option<TracingSettings>,
     log_format: LogFormat,
     /// The store of flows, but for what is taken out of them, and whether there is one.
@@ -81,7 +84,7 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// Those of a configuration.
     #[must_use]
-    pub(crate) fn of(compiled: &Compiled) -> Self {
+    pub(crate) fn of(compiled: &Compiled, has_console: bool) -> Self {
         Self {
             listeners: compiled
                 .listeners
@@ -90,10 +93,11 @@ impl Fixed {
                 .collect(),
             workers: compiled.process.workers,
             admin: compiled.admin,
+            console: compiled.console.clone(),
             tracing: compiled.tracing.clone(),
             log_format: compiled.log.format,
             flows: FlowSettings { redaction: Default::default(), ..compiled.flows.clone() },
-            flows_wanted: flows::are_wanted(compiled, HAS_CONSOLE),
+            flows_wanted: flows::are_wanted(compiled, has_console),
         }
     }
 }
@@ -146,7 +150,6 @@ async fn serve(
 ) -> Result<(), Failure> {
     let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
-    let fixed = Fixed::of(&compiled);
     let workers = worker_count(compiled.process.workers);
     reload::warn(&compiled);
     crate::tls::warn(&listeners);
@@ -154,11 +157,16 @@ async fn serve(
     let admin = bind_admin(&args, compiled.admin)?;
     let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
-    let own: Vec<SocketAddr> = addresses.iter().copied().chain(admin_address).collect();
+    let console = console::bind(&args, &compiled.console)
+        .map_err(|why| failure("the console cannot be served")(why))?;
+    let (has_console, console_address) = (console.is_some(), console.as_ref().map(|console| console.address));
+    let fixed = Fixed::of(&compiled, has_console);
+    let own: Vec<SocketAddr> =
+        addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
-    flows::settle(&mut compiled, args.config.is_some(), HAS_CONSOLE);
-    let flows = match flows::are_wanted(&compiled, HAS_CONSOLE) {
+    flows::settle(&mut compiled, args.config.is_some(), has_console);
+    let flows = match flows::are_wanted(&compiled, has_console) {
         true => Some(
             flows::open(&compiled.flows, args.state_dir.as_deref())
                 .map_err(|error| failure("flows cannot be kept")(error.to_string()))?,
@@ -185,12 +193,21 @@ async fn serve(
     if let Some(flows) = flows.clone() {
         sources.flows = Some(Box::new(move || flows.counts()));
     }
+    let minting: Arc<ArcSwapOption<Interceptor>> = Arc::new(ArcSwapOption::new(intercepting.interceptor()));
+    let asked = minting.clone();
+    sources.interception = Some(Box::new(move || {
+        asked.load().as_ref().map(|interceptor| InterceptionFigures {
+            leaves: interceptor.minter.counts(),
+            ca_not_after: interceptor.minter.ca().not_after().as_second(),
+        })
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
     metrics.limit_client_names(snapshot.limits.client_names);
     metrics.limit_policy_rules(snapshot.limits.policy_rules);
     metrics.config_loaded(snapshot.generation);
+    // Without anybody to look at them, flows are not kept.
     let shared = Arc::new(Shared {
         tls: bound.iter().filter_map(|bound| Some((bound.address, bound.tls.clone()?))).collect(),
         handshakes,
@@ -200,10 +217,12 @@ async fn serve(
         connections: Default::default(),
         rates: Default::default(),
         udp_associations: Default::default(),
-        interception: arc_swap::ArcSwapOption::new(intercepting.interceptor()),
+        interception: minting,
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
-        sink: exporter.as_ref().map(|exporter| Arc::new(exporter.handle()) as Arc<dyn RecordSink>),
+        sink: exporter
+            .as_ref()
+            .map(|exporter| Arc::new(exporter.handle()) as Arc<dyn egret_proxy::worker::RecordSink>),
         flows: flows.clone(),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
@@ -220,6 +239,7 @@ async fn serve(
         listeners,
         fixed,
         flows,
+        has_console,
         lists,
         intercepting: Mutex::new(intercepting),
     });
@@ -227,7 +247,8 @@ async fn serve(
     if let Some(admin) = admin {
         serve_admin(&app, admin);
     }
-    announce(&app, admin_address, &snapshot);
+    let console = console.zip(app.flows.clone()).map(|(console, store)| console.start(&app, store));
+    announce(&app, admin_address, console.as_ref(), &snapshot);
     live(&app, files).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
@@ -356,6 +377,7 @@ fn sources(
                 .collect()
         })),
         credentials: Some(Box::new(move || credentials.figures())),
+        interception: None,
         handshakes: None,
         certificates: None,
         flows: None,
@@ -409,22 +431,32 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
 }
 
 /// Says that the proxy is ready: to people, to the service manager, and to whoever asked for a file.
-fn announce(app: &App, admin: Option<SocketAddr>, snapshot: &Snapshot) {
+fn announce(app: &App, admin: Option<SocketAddr>, console: Option<&ConsoleServer>, snapshot: &Snapshot) {
     if !app.args.quiet {
-        anstream::eprint!("{}", banner::text(app, admin, snapshot));
+        anstream::eprint!(
+            "{}",
+            banner::text(app, admin, console.map(|console| console.link.as_str()), snapshot)
+        );
     }
     if let Some(path) = &app.args.ready_file
-        && let Err(error) = write_ready_file(path, &app.server.addresses, admin)
+        && let Err(error) =
+            write_ready_file(path, &app.server.addresses, admin, console.map(|console| console.address))
     {
         tracing::warn!(path = %path.display(), %error, "the ready file could not be written");
     }
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
-fn write_ready_file(path: &Path, listeners: &[SocketAddr], admin: Option<SocketAddr>) -> std::io::Result<()> {
+fn write_ready_file(
+    path: &Path,
+    listeners: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    console: Option<SocketAddr>,
+) -> std::io::Result<()> {
     let content = serde_json::json!({
         "listeners": listeners,
         "admin": admin,
+        "console": console,
         "pid": std::process::id(),
     });
     // Renamed into place, so that nobody reads half of it.

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use egret_core::settings::DrainSettings;
 
-use crate::flows;
-use crate::interception;
-use crate::proxy::{App, Fixed, HAS_CONSOLE, settle};
+use crate::proxy::{App, Fixed, settle};
+use crate::{flows, interception};
 
 /// How often files are looked at. Looking is a few system calls, and works on every file system,
 /// behind every kind of symbolic link.
@@ -107,13 +106,13 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     };
     let mut compiled = loaded.compiled;
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
-    if Fixed::of(&compiled) != app.fixed {
+    if Fixed::of(&compiled, app.has_console) != app.fixed {
         tracing::warn!(
-            "addresses, TLS on or off, admin, workers, tracing, log.format and flows change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, console, workers, tracing, log.format and flows change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
-    flows::settle(&mut compiled, app.args.config.is_some(), HAS_CONSOLE);
+    flows::settle(&mut compiled, app.args.config.is_some(), app.has_console);
     let state_dir = app.args.state_dir.as_deref();
     let intercepting = interception::lock(&app.intercepting).next(&compiled.snapshot.interception, state_dir);
     let intercepting = match intercepting {

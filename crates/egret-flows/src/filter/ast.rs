@@ -119,7 +119,11 @@ words! {
     /// A kind of flow: after `is:`, and some of mitmproxy's letters.
     Flag {
         /// It failed or was refused (`~e`).
-        Error = "error",
+        Error = "error" | "failed",
+        /// Policy refused it.
+        Refused = "refused",
+        /// It is over, and nothing went wrong.
+        Complete = "complete",
         /// A request without a response yet (`~q`).
         Waiting = "waiting",
         /// It has a response (`~s`).
@@ -136,6 +140,10 @@ words! {
         WebSocket = "websocket",
         /// gRPC.
         Grpc = "grpc",
+        /// Server-sent events.
+        Events = "events",
+        /// A TLS handshake that failed before there was any request.
+        Handshake = "handshake",
         /// It bears a mark (`~marked`).
         Marked = "marked",
         /// Somebody wrote about it.
@@ -143,13 +151,13 @@ words! {
         /// It repeats another (`~replay`).
         Replay = "replay",
         /// It goes on.
-        Active = "active",
+        Active = "active" | "open",
         /// Not all of it was captured.
         Truncated = "truncated",
         /// Something of it was captured.
         Captured = "captured",
         /// A policy in mode `Audit` would have refused it.
-        Audited = "audited",
+        Audited = "audited" | "audit",
     }
 }
 
@@ -197,7 +205,7 @@ words! {
         /// The client's address.
         Client = "client" | "source",
         /// The address dialled.
-        Address = "address",
+        Address = "address" | "dialled",
         /// `host:port` asked for.
         Destination = "destination",
         /// The parent group.
@@ -231,9 +239,9 @@ words! {
         /// Bytes both ways.
         Bytes = "bytes",
         /// Bytes from the client.
-        BytesUp = "bytes-up",
+        BytesUp = "bytes-up" | "up",
         /// Bytes to the client.
-        BytesDown = "bytes-down",
+        BytesDown = "bytes-down" | "down",
         /// How long it took in all.
         Time = "time" | "duration",
         /// How long the first byte of the response took.
@@ -251,7 +259,7 @@ words! {
         /// The client's.
         Client = "client" | "source",
         /// The one dialled.
-        Address = "address",
+        Address = "address" | "dialled",
     }
 }
 

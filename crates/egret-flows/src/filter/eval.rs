@@ -129,6 +129,12 @@ impl Context<'_> {
         let flow = self.flow;
         match flag {
             Flag::Error => flow.failure.is_some(),
+            Flag::Refused => flow.failure.as_ref().is_some_and(|failure| failure.blame == "policy"),
+            Flag::Complete => !flow.active && flow.failure.is_none(),
+            Flag::Events => self.types(Some(Side::Response), |value| {
+                value.to_ascii_lowercase().starts_with(b"text/event-stream")
+            }),
+            Flag::Handshake => flow.downstream == "TLS",
             Flag::Waiting => flow.active && flow.status == 0,
             Flag::Answered => flow.status != 0,
             Flag::Asset => self.types(Some(Side::Response), is_asset),
@@ -176,7 +182,11 @@ impl Context<'_> {
             TextField::Method => is(&flow.request.method),
             TextField::Scheme => is(&flow.request.scheme),
             TextField::Protocol => is(&flow.downstream) || flow.upstream.as_deref().is_some_and(is),
-            TextField::Identity => optional(&flow.identity.name),
+            // Whoever has no name is listed by the address.
+            TextField::Identity => match &flow.identity.name {
+                Some(name) => is(name),
+                None => is(&flow.client.ip().to_string()),
+            },
             TextField::Proof => is(&flow.identity.proof),
             TextField::Namespace => optional(&flow.identity.namespace),
             TextField::ServiceAccount => optional(&flow.identity.service_account),

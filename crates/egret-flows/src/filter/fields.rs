@@ -21,12 +21,15 @@ pub const WORDS: &[Help] = &[
     ("response-header", "response-header:server=nginx*", "a header field of the response"),
     ("type", "type:application/json", "a content type"),
     ("body", "body:token", "text in a body or message"),
+    ("request-body", "request-body:token", "text in the request's body or messages"),
+    ("response-body", "response-body:token", "text in the response's body or messages"),
     ("bytes", "bytes:>1M", "payload bytes both ways"),
     ("bytes-up", "bytes-up:>1M", "payload bytes from the client"),
     ("bytes-down", "bytes-down:>1M", "payload bytes to the client"),
     ("time", "time:>2s", "how long it took"),
     ("first-byte", "first-byte:>500ms", "how long the first byte of the response took"),
     ("age", "age:<10m", "how long ago it began"),
+    ("since", "since:5m", "it began at most so long ago"),
     ("messages", "messages:>10", "messages of a WebSocket"),
     ("identity", "identity:alice", "the name that stands for the client"),
     ("proof", "proof:certificate", "how that was proven"),
@@ -51,7 +54,7 @@ pub const WORDS: &[Help] = &[
     ("mark", "mark:*", "the mark"),
     ("comment", "comment:*todo*", "the comment"),
     ("id", "id:3f9k2mzq", "the id of the flow, or of its tunnel"),
-    ("is", "is:error", "the kind of the flow"),
+    ("is", "is:error", "the kind of the flow; `kind:` is the same"),
 ];
 
 /// mitmproxy's letters that have no argument, and what they are here.
@@ -77,18 +80,22 @@ pub(super) enum Field {
     Text(TextField),
     Number(NumberField),
     Header(Option<crate::flow::Side>),
-    Body,
+    Body(Atom),
+    Since,
     Is,
 }
 
 pub(super) fn field(name: &str) -> Option<Field> {
     use crate::flow::Side;
     Some(match name {
-        "is" => Field::Is,
-        "body" | "text" => Field::Body,
+        "is" | "kind" => Field::Is,
+        "since" => Field::Since,
+        "body" | "text" => Field::Body(Atom::Body),
+        "request-body" | "reqbody" => Field::Body(Atom::RequestBody),
+        "response-body" | "resbody" => Field::Body(Atom::ResponseBody),
         "header" => Field::Header(None),
-        "request-header" => Field::Header(Some(Side::Request)),
-        "response-header" => Field::Header(Some(Side::Response)),
+        "request-header" | "reqheader" => Field::Header(Some(Side::Request)),
+        "response-header" | "resheader" => Field::Header(Some(Side::Response)),
         _ => match (NumberField::parse(name), TextField::parse(name)) {
             (Some(number), _) => Field::Number(number),
             (None, Some(text)) => Field::Text(text),

@@ -45,7 +45,7 @@ impl Parser<'_> {
                 Expr::Or(inner) => all.extend(inner),
                 other => all.push(other),
             }
-            if !self.scan.eat_operator('|') {
+            if !self.scan.eat_operator('|') && !self.scan.eat_word("or") {
                 return Ok(one_or(all, Expr::Or));
             }
         }
@@ -58,9 +58,10 @@ impl Parser<'_> {
                 Expr::And(inner) => all.extend(inner),
                 other => all.push(other),
             }
-            let explicit = self.scan.eat_operator('&');
+            let explicit = self.scan.eat_operator('&') || self.scan.eat_word("and");
             self.scan.skip_space();
-            if !explicit && matches!(self.scan.peek(), None | Some(')' | '|')) {
+            let ends = matches!(self.scan.peek(), None | Some(')' | '|')) || self.scan.is_at_word("or");
+            if !explicit && ends {
                 return Ok(one_or(all, Expr::And));
             }
         }
@@ -69,7 +70,7 @@ impl Parser<'_> {
     fn not(&mut self) -> Result<Expr, FilterError> {
         self.scan.skip_space();
         let start = self.scan.at;
-        let negated = self.scan.eat('!');
+        let negated = self.scan.eat('!') || self.scan.eat_word("not");
         if !negated && self.scan.peek() != Some('(') {
             return self.test();
         }
@@ -215,7 +216,8 @@ impl Parser<'_> {
         }
         match field {
             Field::Number(number) => self.number(number, &value, at),
-            Field::Body => self.regex(Atom::Body, &regex::escape(&value), at),
+            Field::Body(atom) => self.regex(atom, &regex::escape(&value), at),
+            Field::Since => self.number(NumberField::Age, &format!("<={value}"), at),
             Field::Header(side) => {
                 let (header, value) = match value.split_once('=') {
                     Some((header, value)) => (header, Some(Glob::new(value))),

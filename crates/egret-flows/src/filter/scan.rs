@@ -44,6 +44,23 @@ impl<'a> Scanner<'a> {
         there
     }
 
+    /// Whether this operator is next, written out as a word.
+    pub(super) fn is_at_word(&self, wanted: &str) -> bool {
+        let Some((word, rest)) = self.rest().split_at_checked(wanted.len()) else { return false };
+        word.eq_ignore_ascii_case(wanted)
+            && rest.starts_with(|c: char| c.is_whitespace() || c == '(' || c == '!')
+    }
+
+    /// Goes past this operator if it is next, written out as a word.
+    pub(super) fn eat_word(&mut self, wanted: &str) -> bool {
+        self.skip_space();
+        let there = self.is_at_word(wanted);
+        if there {
+            self.at += wanted.len();
+        }
+        there
+    }
+
     /// Takes characters while they are wanted.
     pub(super) fn take(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();

@@ -32,13 +32,25 @@ pub struct Query {
     pub limit: usize,
     /// After which one. It must come from a page of the same order.
     pub after: Option<Cursor>,
+    /// How many to pass over before the first.
+    pub offset: usize,
+    /// Leave out flows with a higher number.
+    pub until: Option<u64>,
     /// Count all that match, which means looking at each.
     pub count: bool,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { filter: Filter::default(), sort: Sort::default(), limit: 100, after: None, count: false }
+        Self {
+            filter: Filter::default(),
+            sort: Sort::default(),
+            limit: 100,
+            after: None,
+            offset: 0,
+            until: None,
+            count: false,
+        }
     }
 }
 
@@ -236,6 +248,9 @@ pub struct Page {
     pub total: usize,
     /// The revision of the store when the listing began: changes of a feed with lower ones are in it.
     pub revision: u64,
+    /// The number of the newest flow when the listing began, whether or not it matches: with it as
+    /// [`Query::until`], further pages are of the same flows.
+    pub newest: u64,
     /// Some bodies were not looked at for the filter, because that would have meant reading too much.
     pub incomplete: bool,
 }
@@ -285,14 +300,17 @@ impl FlowStore {
 }
 
 pub(super) fn list(inner: &Inner, query: &Query) -> Page {
-    let limit = query.limit.clamp(1, MAX_PAGE);
+    let limit = query.limit.clamp(1, MAX_PAGE).saturating_add(query.offset);
     let reading = Reading { left: Cell::new(FILTER_BODY_BYTES), incomplete: Cell::new(false) };
     let now = Inner::now();
-    let (total, revision) = {
+    let (total, revision, newest) = {
         let ring = inner.ring();
-        (ring.len(), ring.revision())
+        (ring.len(), ring.revision(), ring.newest())
     };
-    let matches = |flow: &Flow| query.filter.is_all() || query.filter.matches(flow, now, &reading);
+    let until = query.until.unwrap_or(u64::MAX);
+    let matches = |flow: &Flow| {
+        flow.seq <= until && (query.filter.is_all() || query.filter.matches(flow, now, &reading))
+    };
     let by_seq = query.sort.by == SortKey::Seq;
     let descending = query.sort.descending;
     let after = query.after.as_ref();
@@ -327,7 +345,7 @@ pub(super) fn list(inner: &Inner, query: &Query) -> Page {
             }
         }
         // What cannot be on the page any more need not be kept until the end.
-        if !by_seq && found.len() > 4 * CHUNK.max(limit) {
+        if !by_seq && found.len() > limit.saturating_mul(2).max(4 * CHUNK) {
             keep_first(&mut found, limit + 1, descending);
         }
     }
@@ -336,10 +354,11 @@ pub(super) fn list(inner: &Inner, query: &Query) -> Page {
     found.truncate(limit);
     Page {
         next: found.last().filter(|_| more).map(|(place, _)| place.clone()),
-        flows: found.into_iter().map(|(_, flow)| flow).collect(),
+        flows: found.into_iter().skip(query.offset).map(|(_, flow)| flow).collect(),
         matched: query.count.then_some(matched),
         total,
         revision,
+        newest,
         incomplete: reading.incomplete.get(),
     }
 }

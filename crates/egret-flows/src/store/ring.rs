@@ -16,7 +16,8 @@ pub(super) struct Ring {
     flows: VecDeque<Arc<Flow>>,
     by_id: HashMap<FlowId, u64, foldhash::fast::RandomState>,
     memory: usize,
-    next_seq: u64,
+    /// The last number that was given, to a flow or to a change: both count in the same numbers.
+    number: u64,
     revision: u64,
     max_flows: usize,
     max_memory: usize,
@@ -28,7 +29,7 @@ impl Ring {
             flows: VecDeque::new(),
             by_id: HashMap::default(),
             memory: 0,
-            next_seq: 1,
+            number: 0,
             revision: 0,
             max_flows: settings.flows.max(1),
             max_memory: settings.memory_bytes,
@@ -37,8 +38,8 @@ impl Ring {
 
     /// Takes a flow of an earlier run. They come oldest first.
     pub(super) fn restore(&mut self, flow: Flow) {
-        self.next_seq = flow.seq + 1;
-        self.revision = self.revision.max(flow.revision);
+        self.number = self.number.max(flow.seq).max(flow.revision);
+        self.revision = self.number;
         self.memory += flow.memory();
         self.by_id.insert(flow.id, flow.seq);
         self.flows.push_back(Arc::new(flow));
@@ -82,14 +83,23 @@ impl Ring {
     }
 
     fn change(&mut self, kind: ChangeKind, seq: u64, id: FlowId) -> Change {
-        self.revision += 1;
+        self.revision = self.next_number();
         Change { kind, seq, id: Some(id), revision: self.revision }
     }
 
     /// The number of a flow that is put in next.
     pub(super) fn reserve(&mut self) -> u64 {
-        self.next_seq += 1;
-        self.next_seq - 1
+        self.next_number()
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// The number of the newest flow, 0 if there is none. Flows that are put in later have higher ones.
+    pub(super) fn newest(&self) -> u64 {
+        self.flows.back().map_or(0, |flow| flow.seq)
     }
 
     /// Puts a new flow in, whose number was reserved after those of all others.
@@ -158,7 +168,7 @@ impl Ring {
     pub(super) fn clear(&mut self) -> (Vec<Arc<Flow>>, Change) {
         self.by_id.clear();
         self.memory = 0;
-        self.revision += 1;
+        self.revision = self.next_number();
         let change = Change { kind: ChangeKind::Cleared, seq: 0, id: None, revision: self.revision };
         (self.flows.drain(..).collect(), change)
     }

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use egret_core::identity::Identity;
 use egret_core::reason::Reason;
-use egret_core::record::Protocol;
+use egret_core::record::{Protocol, Treatment};
 
 use crate::buffer;
 use crate::client::{Client, Spare};
@@ -183,12 +183,18 @@ fn note_broken_off(client: &Client, error: &std::io::Error) {
     }
     let detail = format!("the connection failed within the request head: {error}");
     let mut flow = Flow::begin(&client.worker, &client.identity, Protocol::Http11);
+    if client.inside.is_some() {
+        flow.record.treatment = Treatment::Intercept;
+    }
     flow.failed(&Refusal::new(Reason::ClientAborted, detail));
 }
 
 /// Refuses a connection of which no request was read.
 pub async fn refuse_unread(client: &mut Client, refusal: &Refusal) {
     let mut flow = Flow::begin(&client.worker, &client.identity, Protocol::Http11);
+    if client.inside.is_some() {
+        flow.record.treatment = Treatment::Intercept;
+    }
     flow.refused(refusal);
     let http = &flow.snapshot.http;
     let reply = Reply {

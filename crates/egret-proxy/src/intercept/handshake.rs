@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
-use egret_core::destination::Host;
+use egret_core::destination::{Destination, Host};
 use egret_core::identity::TlsVersion;
 use egret_core::policy::model::ServerNameRule;
 use egret_core::reason::Reason;
@@ -126,7 +126,11 @@ pub(super) async fn serve(
         return None;
     }
     drop(flow);
-    let inside = Inside { destination: opening.destination.clone(), refusal, generation, flow: id, tls };
+    let destination = match (&opening.destination.host, &host) {
+        (Host::Address(_), Host::Name(_)) => Destination::new(host, opening.destination.port),
+        _ => opening.destination.clone(),
+    };
+    let inside = Inside { destination, refusal, generation, flow: id, tls };
     drop(opening);
     client.inside = Some(Arc::new(inside));
     if client.stream.alpn() == Some(b"h2") {
@@ -257,6 +261,10 @@ fn judge(hello: &ClientHello, opening: &Opening) -> Judged {
     match &hello.server_name {
         ServerName::Absent => Judged::Serve { host: asked.clone(), refusal: None },
         ServerName::Host(named) if named == asked || any_name => {
+            Judged::Serve { host: named.clone(), refusal: None }
+        }
+        // Who asks for an address and names a host means that host: requests are for it, and are decided as such.
+        ServerName::Host(named @ Host::Name(_)) if asked.name().is_none() => {
             Judged::Serve { host: named.clone(), refusal: None }
         }
         ServerName::Host(named) => {

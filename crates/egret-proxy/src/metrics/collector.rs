@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use egret_core::identity::TlsVersion;
 use egret_core::reason::Reason;
 use egret_flows::store::StoreCounts;
+use egret_tls::interception::MintCounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet,
@@ -36,6 +37,7 @@ impl Collector for Scrape {
         clients(inner, &mut out)?;
         rules(inner, &mut out)?;
         limits_and_pool(inner, &mut out)?;
+        interception(inner, &mut out)?;
         credentials(inner, &mut out)?;
         sources(&inner.sources, &mut out)?;
         configuration(inner, &mut out)?;
@@ -235,6 +237,15 @@ fn limits_and_pool(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
         |worker| &worker.pool[PoolEvent::Released.index()],
     );
     out.gauge(&families::POOL_IDLE, idle)
+}
+
+fn interception(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let Some(figures) = inner.sources.interception.as_ref().and_then(|ask| ask()) else { return Ok(()) };
+    let MintCounts { hits, minted, failed, evicted, kept } = figures.leaves;
+    let counts = [("hit", hits), ("minted", minted), ("failed", failed), ("evicted", evicted)];
+    out.counters(&families::LEAVES, &counts)?;
+    out.gauge(&families::LEAVES_KEPT, kept)?;
+    out.gauge(&families::INTERCEPTION_CA_ENDS, figures.ca_not_after)
 }
 
 fn credentials(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {

@@ -81,6 +81,12 @@ families! {
         "Requests and tunnels that a rule allowed and that were refused or ended by what it demands besides, by reason code; and those that a rule denied when it came into force (policy-changed).";
     LIMIT_HITS = "egret_limit_hits_total", Counter, ["limit"],
         "How often a limit was struck.";
+    LEAVES = "egret_interception_certificates_total", Counter, ["result"],
+        "Certificates for origins, where TLS is looked into: hit (at hand), minted (made), failed, evicted (gave way to another: the limit interception.cacheEntries).";
+    LEAVES_KEPT = "egret_interception_certificates_kept", Gauge, [],
+        "Certificates for origins that are kept.";
+    INTERCEPTION_CA_ENDS = "egret_interception_ca_not_after_seconds", Gauge, [],
+        "When the interception CA ends, in seconds since the epoch.";
     CREDENTIALS = "egret_credentials_total", Counter, ["method", "result"],
         "Requests by what was found out about their credentials, where credentials are asked for. Method: basic, bearer, none. Result: accepted (checked now), remembered (checked lately), refused, not_allowed, malformed, missing, blocked, unavailable.";
     CREDENTIALS_REMEMBERED = "egret_credentials_remembered", Gauge, [],

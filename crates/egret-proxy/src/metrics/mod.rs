@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 pub use docs::{docs, markdown};
 pub use exposition::Exposition;
 pub use labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
-pub use sources::{CertificateFigure, DnsFigures, ParentFigure, Sources};
+pub use sources::{CertificateFigure, DnsFigures, InterceptionFigures, ParentFigure, Sources};
 pub use worker::WorkerMetrics;
 
 /// What `egret_build_info` says.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use egret_flows::store::StoreCounts;
+use egret_tls::interception::MintCounts;
 
 use crate::credentials::CredentialsFigures;
 
@@ -48,6 +49,15 @@ pub struct CertificateFigure {
     pub not_after: i64,
 }
 
+/// What interception has done, and its CA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterceptionFigures {
+    /// Certificates for origins.
+    pub leaves: MintCounts,
+    /// When the CA ends, in seconds since the epoch.
+    pub ca_not_after: i64,
+}
+
 type Ask<T> = Option<Box<dyn Fn() -> T + Send + Sync>>;
 
 /// Where the figures come from. Those that are absent leave no metric.
@@ -59,6 +69,8 @@ pub struct Sources {
     pub parents: Ask<Vec<ParentFigure>>,
     /// What is remembered of credentials, and how their back ends are; `None` where none are asked for.
     pub credentials: Ask<Option<CredentialsFigures>>,
+    /// Interception; `None` where nothing is intercepted.
+    pub interception: Ask<Option<InterceptionFigures>>,
     /// Lines that the access log dropped.
     pub access_log_dropped: Ask<u64>,
     /// TLS handshakes with clients that are under way.
@@ -77,6 +89,7 @@ impl fmt::Debug for Sources {
             .field("dns", &self.dns.is_some())
             .field("parents", &self.parents.is_some())
             .field("credentials", &self.credentials.is_some())
+            .field("interception", &self.interception.is_some())
             .field("access_log_dropped", &self.access_log_dropped.is_some())
             .field("handshakes", &self.handshakes.is_some())
             .field("certificates", &self.certificates.is_some())

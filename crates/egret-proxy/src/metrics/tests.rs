@@ -31,6 +31,7 @@ fn full_sources() -> Sources {
                 keys_fetched: Some(1.5e9),
             })
         })),
+        interception: Some(Box::new(|| Some(InterceptionFigures::default()))),
         access_log_dropped: Some(Box::new(|| 4)),
         handshakes: Some(Box::new(|| 8)),
         certificates: Some(Box::new(|| {

@@ -2,6 +2,7 @@
 
 mod args;
 mod backtest;
+mod console;
 mod decide;
 mod explain;
 mod junit;
@@ -24,6 +25,7 @@ use serde_json::json;
 
 pub(crate) use args::PolicyArgs;
 use args::{DefaultArg, PolicyCommand};
+pub(crate) use console::explain_for_console;
 
 /// Something was found: a test failed, a flow would be denied, a policy has errors.
 const FOUND: u8 = 1;

@@ -252,3 +252,57 @@ fn grpc_with_trailers_and_streams_both_ways() {
         assert_eq!(spoken, ("HTTP/2".to_owned(), "HTTP/2".to_owned(), "intercept".to_owned()));
     }
 }
+
+#[test]
+fn a_pinned_client_is_tunnelled_for_a_while_where_it_is_set_so() {
+    let it = Inside::configured("interception: {everything: true, tunnelPinned: 1h}\n");
+    // It trusts the CA for one host, and for another insists on the origin's own.
+    succeed(it.curl().arg(format!("https://{}/bytes/1", it.origin.address())));
+    for _ in 0..3 {
+        assert_eq!(run(it.curl_of_origin().arg(it.url("/bytes/7"))).status.code(), Some(60));
+    }
+    let pinned = it.egret.records_where(|record| record.reason() == "interception-rejected");
+    assert!(pinned.iter().all(|record| record.text("detail").starts_with("pinned")), "{pinned:#?}");
+    assert_eq!(succeed(it.curl_of_origin().arg(it.url("/bytes/7"))).len(), 7);
+    it.egret.record(|record| record.text("treatment") == "tunnel");
+}
+
+#[test]
+fn certificates_are_made_once_and_counted() {
+    let it = Inside::everything();
+    for _ in 0..3 {
+        succeed(it.curl().arg(it.url("/bytes/1")));
+    }
+    assert_eq!(it.egret.metric("egret_interception_certificates_total{result=\"minted\"}"), 1.0);
+    assert_eq!(it.egret.metric("egret_interception_certificates_total{result=\"hit\"}"), 2.0);
+    assert_eq!(it.egret.metric("egret_interception_certificates_kept"), 1.0);
+}
+
+#[test]
+fn a_changed_ca_signs_without_a_restart() {
+    let it = Inside::everything();
+    succeed(it.curl().arg(it.url("/bytes/1")));
+    let rotate = |flags: &[&str]| {
+        let mut command = client(env!("CARGO_BIN_EXE_egret"));
+        succeed(command.args(["ca", "rotate", "--state-dir"]).arg(it.state.path()).args(flags));
+    };
+    let old = it.state.path().join("old.crt");
+    std::fs::copy(it.ca(), &old).unwrap();
+    rotate(&[]);
+    rotate(&["--activate"]);
+    it.egret.wait_for_log("the configuration was reloaded");
+    let mut curl = client("curl");
+    curl.args(["-sS", "--max-time", "30", "--proxy", &it.egret.url(), "--cacert"]).arg(&old);
+    assert_eq!(run(curl.arg(it.url("/bytes/1"))).status.code(), Some(60), "the old one signs no more");
+    assert_eq!(succeed(it.curl().arg(it.url("/bytes/2"))).len(), 2);
+}
+
+#[test]
+fn a_client_that_asks_for_an_address_and_names_a_host_means_the_host() {
+    let it = Inside::everything();
+    let port = it.origin.address().port();
+    let mut curl = it.curl();
+    curl.arg("--connect-to").arg(format!("localhost:{port}:127.0.0.1:{port}"));
+    assert_eq!(succeed(curl.arg(it.url("/bytes/6"))).len(), 6);
+    check(&it, "/bytes/6", "HTTP/2");
+}

@@ -115,3 +115,15 @@ fn a_handshake_for_another_host_than_the_tunnel_is_refused() {
     assert_eq!(record.reason(), "sni-mismatch");
     assert!(record.text("detail").contains("hidden.example"), "{record:?}");
 }
+
+#[test]
+fn a_host_that_a_new_configuration_leaves_closed_is_not_looked_into_any_more() {
+    let it = Inside::configured("interception: {everything: true}\n");
+    let text = format!("https://localhost:{}", it.origin.address().port());
+    assert_eq!(status(&it, &[&format!("{text}/bytes/3")]), "200");
+    let before = std::fs::read_to_string(it.egret.config_path()).unwrap();
+    let closed = before.replace("everything: true", "everything: false");
+    std::fs::write(it.egret.config_path(), closed).unwrap();
+    it.egret.wait_for_log("the configuration was reloaded");
+    assert_eq!(succeed(it.curl_of_origin().arg(it.url("/bytes/4"))).len(), 4);
+}
