@@ -43,10 +43,10 @@ pub struct Overrides {
     pub access_log: Option<String>,
     /// `--log-format`: instead of `accessLog.format`.
     pub access_log_format: Option<String>,
-    /// `--intercept`: `interception.everything` is true.
-    pub intercept: bool,
     /// `--capture`: instead of `capture`.
     pub capture: Option<String>,
+    /// `--intercept`: `interception.everything` is true.
+    pub intercept: bool,
     /// `--workers`: instead of `workers`.
     pub workers: Option<u32>,
 }
@@ -76,8 +76,8 @@ impl Overrides {
             log_format: text(&self.log_format),
             access_log: text(&self.access_log),
             access_log_format: text(&self.access_log_format),
-            intercept: self.intercept,
             capture: text(&self.capture),
+            intercept: self.intercept,
             workers: self.workers,
         }
     }
@@ -114,14 +114,14 @@ impl Overrides {
             };
             set(root, &["accessLog", "output"], node);
         }
+        if let Some(capture) = &self.capture {
+            set(root, &["capture"], text_node(&yaml::flag("--capture"), capture));
+        }
         if self.intercept {
             for field in ["enabled", "everything"] {
                 let position = yaml::flag("--intercept");
                 set(root, &["interception", field], Node { position, kind: Kind::Bool(true) });
             }
-        }
-        if let Some(capture) = &self.capture {
-            set(root, &["capture"], text_node(&yaml::flag("--capture"), capture));
         }
         if let Some(workers) = self.workers {
             let kind = Kind::Number(workers.into(), workers.to_string());

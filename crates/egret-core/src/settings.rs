@@ -49,74 +49,6 @@ pub struct Snapshot {
     pub drain: DrainSettings,
 }
 
-/// Looking inside TLS: what a tunnel is treated by. Which tunnels are opened is for policy to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InterceptionSettings {
-    /// Tunnels are opened where policy says so.
-    pub enabled: bool,
-    /// Every tunnel is opened, but for those that a rule says to leave closed.
-    pub everything: bool,
-    /// The CA that signs for origins; `None` for that of the state directory.
-    pub ca: Option<CaFiles>,
-    /// The state directory, where it is not the one of the command line.
-    pub state_dir: Option<PathBuf>,
-    /// How long a certificate for an origin is valid.
-    pub leaf_lifetime: Duration,
-    /// Certificates for origins that are kept: the limit `leaves`.
-    pub cache_entries: usize,
-    /// What becomes of a tunnel that carries no TLS, where it was to be opened.
-    pub other_protocols: OtherProtocols,
-    /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
-    /// zero for never.
-    pub tunnel_pinned: Duration,
-    /// `Alt-Svc` is taken out of responses, so that clients do not go around the proxy over HTTP/3.
-    pub strip_alt_svc: bool,
-}
-
-impl Default for InterceptionSettings {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            everything: false,
-            ca: None,
-            state_dir: None,
-            leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
-            cache_entries: 10_000,
-            other_protocols: OtherProtocols::default(),
-            tunnel_pinned: Duration::ZERO,
-            strip_alt_svc: true,
-        }
-    }
-}
-
-/// The files of a certificate with its key: of the CA that signs for origins, or one that is shown to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaFiles {
-    /// The certificate with its chain: PEM, combined PEM, or PKCS#12.
-    pub certificate: PathBuf,
-    /// Its key; `None`: the key is in the same file.
-    pub key: Option<PathBuf>,
-    /// The password of the key, or of the PKCS#12 file.
-    pub password: Option<PathBuf>,
-}
-
-impl CaFiles {
-    /// Every file, to be watched.
-    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.certificate).chain(&self.key).chain(&self.password)
-    }
-}
-
-/// What becomes of a tunnel that carries no TLS, where it was to be opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OtherProtocols {
-    /// It is refused: what cannot be looked into does not pass.
-    #[default]
-    Refuse,
-    /// Its bytes pass unseen, if policy allows a tunnel.
-    Tunnel,
-}
-
 /// The store of flows. Fixed for the life of the process, but for the redaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlowSettings {
@@ -196,6 +128,74 @@ impl Default for FlowRedaction {
             json_paths: Vec::new(),
         }
     }
+}
+
+/// Looking inside TLS: what a tunnel is treated by. Which tunnels are opened is for policy to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterceptionSettings {
+    /// Tunnels are opened where policy says so.
+    pub enabled: bool,
+    /// Every tunnel is opened, but for those that a rule says to leave closed.
+    pub everything: bool,
+    /// The CA that signs for origins; `None` for that of the state directory.
+    pub ca: Option<CaFiles>,
+    /// The state directory, where it is not the one of the command line.
+    pub state_dir: Option<PathBuf>,
+    /// How long a certificate for an origin is valid.
+    pub leaf_lifetime: Duration,
+    /// Certificates for origins that are kept: the limit `leaves`.
+    pub cache_entries: usize,
+    /// What becomes of a tunnel that carries no TLS, where it was to be opened.
+    pub other_protocols: OtherProtocols,
+    /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
+    /// zero for never.
+    pub tunnel_pinned: Duration,
+    /// `Alt-Svc` is taken out of responses, so that clients do not go around the proxy over HTTP/3.
+    pub strip_alt_svc: bool,
+}
+
+impl Default for InterceptionSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            everything: false,
+            ca: None,
+            state_dir: None,
+            leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
+            cache_entries: 10_000,
+            other_protocols: OtherProtocols::default(),
+            tunnel_pinned: Duration::ZERO,
+            strip_alt_svc: true,
+        }
+    }
+}
+
+/// The files of a certificate with its key: of the CA that signs for origins, or one that is shown to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFiles {
+    /// The certificate with its chain: PEM, combined PEM, or PKCS#12.
+    pub certificate: PathBuf,
+    /// Its key; `None`: the key is in the same file.
+    pub key: Option<PathBuf>,
+    /// The password of the key, or of the PKCS#12 file.
+    pub password: Option<PathBuf>,
+}
+
+impl CaFiles {
+    /// Every file, to be watched.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.certificate).chain(&self.key).chain(&self.password)
+    }
+}
+
+/// What becomes of a tunnel that carries no TLS, where it was to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherProtocols {
+    /// It is refused: what cannot be looked into does not pass.
+    #[default]
+    Refuse,
+    /// Its bytes pass unseen, if policy allows a tunnel.
+    Tunnel,
 }
 
 /// The PAC file that clients may fetch.

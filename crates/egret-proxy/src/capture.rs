@@ -15,6 +15,7 @@ use egret_flows::flow::{Decision, Endpoint, Level, Side};
 use crate::flow::Flow;
 use crate::gate;
 use crate::http1::target::Scheme;
+use crate::intercept::Inside;
 use crate::upstream::pool::UpstreamConnection;
 
 /// How often a worker explains a decision rule by rule. It takes time for every rule; flows between have the
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     pub scheme: Scheme,
     /// Where it goes.
     pub destination: &'a Destination,
+    /// The tunnel that it came out of.
+    pub inside: Option<&'a Inside>,
     /// As rules see it, where one asks.
     pub facts: Option<RequestFacts<'a>>,
 }
@@ -59,7 +62,7 @@ pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
         id: flow.record.id,
         started: flow.record.started,
         client: flow.record.client,
-        tunnel: None,
+        tunnel: request.inside.map(|inside| inside.flow),
         treatment: treatment(flow.record.treatment),
         scheme: request.scheme.as_str(),
         destination: Some(Endpoint {
@@ -69,7 +72,11 @@ pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
         replay_of: None,
     };
     let Some(captured) = flows.begin(begin, plan, request.head) else { return };
-    let facts = Facts { decision: explain(flow, request), ..Facts::default() };
+    let facts = Facts {
+        decision: explain(flow, request),
+        client_tls: request.inside.and_then(|inside| inside.tls.clone()),
+        ..Facts::default()
+    };
     flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false }));
 }
 
@@ -136,8 +143,8 @@ impl Capture {
 
     fn hand_over_facts(&mut self) {
         let facts = std::mem::take(&mut self.facts);
-        let Facts { decision, origin_tls, sent_micros, .. } = &facts;
-        if decision.is_some() || origin_tls.is_some() || sent_micros.is_some() {
+        let Facts { decision, origin_tls, client_tls, sent_micros, .. } = &facts;
+        if decision.is_some() || origin_tls.is_some() || client_tls.is_some() || sent_micros.is_some() {
             self.flow.facts(facts);
         }
     }

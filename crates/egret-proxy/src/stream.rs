@@ -31,6 +31,26 @@ pub enum Stream {
     Http2(Box<Bridge>),
 }
 
+fn facts(session: &rustls::CommonState, name: Option<&str>) -> TlsFacts {
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+        Some(_) => "1.3",
+        None => "",
+    };
+    let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    let chain = session.peer_certificates().unwrap_or_default();
+    TlsFacts {
+        version: version.into(),
+        // As IANA registers it; rustls marks those of TLS 1.3.
+        cipher: cipher.map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default().into(),
+        alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+        sni: name.map(str::to_owned),
+        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        chain: chain.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+        problem: None,
+    }
+}
+
 impl Stream {
     /// The TCP connection, if the bytes of this stream are its bytes.
     #[must_use]
@@ -73,28 +93,14 @@ impl Stream {
         }
     }
 
-    /// What was agreed in TLS with an upstream.
+    /// What was agreed in TLS, if this is TLS.
     #[must_use]
-    pub fn upstream_tls_facts(&self) -> Option<TlsFacts> {
-        let Self::Tls(tls) = self else { return None };
-        let session = &tls.get_ref().1;
-        let version = match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
-            Some(_) => "1.3",
-            None => "",
-        };
-        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-        let chain = session.peer_certificates().unwrap_or_default();
-        Some(TlsFacts {
-            version: version.into(),
-            // An IANA name, but that rustls tells the suites of TLS 1.3 apart by one word more.
-            cipher: cipher.map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default().into(),
-            alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
-            sni: None,
-            resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-            chain: chain.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
-            problem: None,
-        })
+    pub fn tls_facts(&self) -> Option<TlsFacts> {
+        match self {
+            Self::Tls(tls) => Some(facts(&tls.get_ref().1, None)),
+            Self::TlsServer(tls) => Some(facts(tls.connection(), tls.connection().server_name())),
+            _ => None,
+        }
     }
 
     /// Says that nothing more will come, as far as the close that follows at once does not say it.

@@ -217,8 +217,7 @@ pub(crate) struct ProxyArgs {
     /// Format of what it says there: text or json [default: text]
     #[arg(long, value_name = "FORMAT", env = "EGRET_DIAGNOSTICS_FORMAT")]
     pub diagnostics_format: Option<String>,
-    /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and
-    /// flows
+    /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and flows
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     /// Worker threads; 0 is one for each core [default: 0]
@@ -252,8 +251,8 @@ impl ProxyArgs {
             log_format: self.diagnostics_format.clone(),
             access_log: self.access_log.clone(),
             access_log_format: self.log_format.clone(),
-            intercept: self.intercept,
             capture: self.capture.clone(),
+            intercept: self.intercept,
             workers: self.workers,
         }
     }

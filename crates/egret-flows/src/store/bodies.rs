@@ -50,9 +50,9 @@ impl Spill {
         Ok(Self { directory: directory.to_owned(), max_bytes, state: Mutex::default() })
     }
 
-    /// A directory that another process writes to, to be read.
+    /// A directory that another process writes to, to be read. Without a bound: nothing may be removed there.
     pub(super) fn of_another(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), max_bytes: 0, state: Mutex::default() }
+        Self { directory: directory.to_owned(), max_bytes: u64::MAX, state: Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

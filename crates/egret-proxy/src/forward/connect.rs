@@ -160,7 +160,7 @@ pub async fn fresh(
         tls,
         http2: false,
         pinned: false,
-        captured_tls: None,
+        facts: None,
     })
 }
 

@@ -195,7 +195,13 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
     let facts = asks.then(|| gate::facts(head, *scheme, &path_and_query, &headers));
     let decided = gate::decide(flow, destination, facts);
     if flow.worker.flows.is_some() {
-        let request = capture::Request { head: &input[..head.length], scheme: *scheme, destination, facts };
+        let request = capture::Request {
+            head: &input[..head.length],
+            scheme: *scheme,
+            destination,
+            inside: client.inside.as_deref(),
+            facts,
+        };
         let by = match &decided {
             Ok(decision) => decision.permit.verdict().by.as_deref(),
             Err(refusal) => refusal.basis.by.as_deref(),

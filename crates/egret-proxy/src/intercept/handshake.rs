@@ -118,6 +118,8 @@ pub(super) async fn serve(
     let mut client = shake(client, connection, &mut flow, &opening, began).await?;
     drop(present);
     let generation = flow.snapshot.generation;
+    let tls = flow.worker.flows.as_ref().and_then(|_| client.stream.tls_facts()).map(Arc::new);
+    let id = flow.record.id;
     if !begins(&mut client, &mut flow, &opening).await {
         drop(flow);
         client.linger().await;
@@ -128,7 +130,7 @@ pub(super) async fn serve(
         (Host::Address(_), Host::Name(_)) => Destination::new(host, opening.destination.port),
         _ => opening.destination.clone(),
     };
-    let inside = Inside { destination, refusal, generation };
+    let inside = Inside { destination, refusal, generation, flow: id, tls };
     drop(opening);
     client.inside = Some(Arc::new(inside));
     if client.stream.alpn() == Some(b"h2") {

@@ -17,12 +17,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use egret_core::destination::{Destination, Host};
+use egret_core::flow_id::FlowId;
 use egret_core::gate::{Basis, Denial};
 use egret_core::identity::Identity;
 use egret_core::policy::model::{TlsDemand, TlsTreatment};
 use egret_core::policy::{Ask, Seen};
 use egret_core::reason::Reason;
 use egret_core::settings::InterceptionSettings;
+use egret_flows::flow::TlsFacts;
 use egret_tls::interception::{
     CaError, InterceptServer, InterceptionCa, MintSettings, Minter, RejectionSettings, Rejections,
 };
@@ -108,6 +110,10 @@ pub struct Inside {
     refusal: Option<Refusal>,
     /// The generation of the snapshot that it was opened under.
     generation: u64,
+    /// The flow of the tunnel.
+    pub flow: FlowId,
+    /// What was agreed in TLS with the client, where flows are kept.
+    pub tls: Option<Arc<TlsFacts>>,
 }
 
 /// Whether a tunnel is to be opened; where policy is not of that opinion, `None`, and the tunnel has to pass

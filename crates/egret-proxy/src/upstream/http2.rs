@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use egret_core::record::UpstreamTls;
+use egret_flows::flow::TlsFacts;
 use h2::client::SendRequest;
 use tokio::time::Instant;
 
@@ -45,6 +46,7 @@ pub struct Live {
     pub address: SocketAddr,
     generation: u64,
     tls: Option<Arc<UpstreamTls>>,
+    facts: Option<Arc<TlsFacts>>,
 }
 
 /// What is known of an origin.
@@ -129,6 +131,9 @@ impl Live {
         generation: u64,
         tls: Option<Arc<UpstreamTls>>,
     ) -> Result<Self, h2::Error> {
+        // Streams do not know what they are on, so it is noted for all of them.
+        let problem = tls.as_ref().and_then(|tls| tls.excused.as_deref()).map(str::to_owned);
+        let facts = stream.tls_facts().map(|facts| Arc::new(TlsFacts { problem, ..facts }));
         let (sender, connection) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
@@ -142,7 +147,7 @@ impl Live {
                 tracing::debug!(%error, "an HTTP/2 connection to an origin ended");
             }
         });
-        Ok(Self { sender, open: Arc::default(), address, generation, tls })
+        Ok(Self { sender, open: Arc::default(), address, generation, tls, facts })
     }
 
     /// Whether the origin takes one more stream.
@@ -166,9 +171,9 @@ impl Live {
             generation: self.generation,
             parent: None,
             tls: self.tls.clone(),
-            captured_tls: None,
             http2: true,
             pinned: false,
+            facts: self.facts.clone(),
         })
     }
 }

@@ -37,17 +37,18 @@ pub struct UpstreamConnection {
     pub http2: bool,
     /// It authenticated one client (NTLM, Negotiate) and serves nobody else.
     pub pinned: bool,
-    /// What was agreed in TLS with the origin, once somebody has asked.
-    pub captured_tls: Option<Arc<TlsFacts>>,
+    /// More of it, once somebody has asked.
+    pub facts: Option<Arc<TlsFacts>>,
 }
 
 impl UpstreamConnection {
     /// What was agreed in TLS with the origin; `None` without TLS.
     pub fn tls_facts(&mut self) -> Option<Arc<TlsFacts>> {
-        if self.captured_tls.is_none() {
-            self.captured_tls = self.stream.upstream_tls_facts().map(Arc::new);
+        if self.facts.is_none() && self.tls.is_some() {
+            let problem = self.tls.as_ref().and_then(|tls| tls.excused.as_deref()).map(str::to_owned);
+            self.facts = self.stream.tls_facts().map(|facts| Arc::new(TlsFacts { problem, ..facts }));
         }
-        self.captured_tls.clone()
+        self.facts.clone()
     }
 }
 
