@@ -21,7 +21,9 @@ use crate::{banner, interception, policy};
 /// Where it is when nobody says anything.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
 /// The environment variable with the token, for containers.
-const TOKEN_VARIABLE: &str = "EGRET_CONSOLE_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = "EGRET_CONSOLE_TOKEN";
+/// The file in the state directory in which the token is left for `egret flows`.
+pub(crate) const TOKEN_FILE: &str = "console-token";
 /// The shortest token and password that are taken.
 const SHORTEST_TOKEN: usize = 16;
 const SHORTEST_PASSWORD: usize = 8;
@@ -86,6 +88,20 @@ pub(crate) fn bind(args: &ProxyArgs, config: &ConsoleConfig) -> Result<Option<Bo
     Ok(Some(BoundConsole { listener, address, settings, made: token.is_none() }))
 }
 
+/// Leaves the token where `egret flows` finds it, for this user alone.
+fn leave_token(directory: &Path, token: &Secret) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::create_dir_all(directory)?;
+    let path = directory.join(TOKEN_FILE);
+    // Made anew, so that nobody has it open or is let in by modes of before.
+    let draft = directory.join(format!("{TOKEN_FILE}.{}", std::process::id()));
+    let _ = std::fs::remove_file(&draft);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(format!("{}\n", token.expose()).as_bytes())?;
+    std::fs::rename(draft, path)
+}
+
 fn secret(path: &Path, shortest: usize) -> Result<Secret, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
@@ -103,6 +119,12 @@ impl BoundConsole {
     /// Serves it on threads of its own, beside the data path.
     pub(crate) fn start(self, app: &Arc<App>, store: FlowStore) -> ConsoleServer {
         let Self { listener, address, settings, made } = self;
+        if let Some(directory) = app.args.state_dir.clone().or_else(crate::machine::default_state_dir)
+            && let Err(error) = leave_token(&directory, &settings.token)
+        {
+            let path = directory.join(TOKEN_FILE);
+            tracing::warn!(path = %path.display(), %error, "the console's token was not left for `egret flows`");
+        }
         let host = match address.ip() {
             ip if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
             _ => address.to_string(),

@@ -88,10 +88,9 @@ pub(crate) struct ShowArgs {
 
 /// `egret flows export`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["har", "curl"])]
 pub(crate) struct ExportArgs {
     /// Write HAR 1.2 to this file; `-` is standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "curl", conflicts_with = "curl")]
     pub har: Option<PathBuf>,
     /// Print the request of this flow as a curl command
     #[arg(long, value_name = "ID")]

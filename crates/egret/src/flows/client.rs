@@ -14,12 +14,11 @@ use tokio::net::TcpStream;
 
 use super::args::FromArgs;
 use super::{FlowsError, other};
+use crate::console::{TOKEN_FILE, TOKEN_VARIABLE};
 use crate::machine;
 
 /// Where the console of a local proxy is.
 const CONSOLE: &str = "http://127.0.0.1:8081";
-/// The file in the state directory in which a proxy leaves its console's token.
-const TOKEN_FILE: &str = "console-token";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest answer that is held in memory.
@@ -50,9 +49,10 @@ impl Client {
             host => host.parse().map_err(|_| bad("its host is no address"))?,
         };
         let address = SocketAddr::new(ip, uri.port_u16().unwrap_or(80));
-        let (path, token) = match &from.token_file {
-            Some(path) => (path.clone(), read_token(path)),
-            None => {
+        let (path, token) = match (&from.token_file, std::env::var(TOKEN_VARIABLE)) {
+            (Some(path), _) => (path.clone(), read_token(path)),
+            (None, Ok(token)) if !token.is_empty() => return Ok(Self { authority, address, token }),
+            (None, _) => {
                 let state = from.state_dir.clone().or_else(machine::default_state_dir);
                 let path = state.unwrap_or_else(|| PathBuf::from(".")).join(TOKEN_FILE);
                 let token = read_token(&path);

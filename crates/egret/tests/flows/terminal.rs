@@ -116,3 +116,51 @@ fn what_is_not_there_is_said() {
     let output = console.args(["flows", "list", "--state-dir"]).arg(state.path()).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("console-token"), "{output:?}");
 }
+
+#[test]
+fn flows_come_from_the_console_of_a_proxy_that_runs() {
+    let state = tempfile::tempdir().unwrap();
+    let egret = Egret::builder(env!("CARGO_BIN_EXE_egret"))
+        .arg("--state-dir")
+        .arg(state.path())
+        .arg("--console")
+        .arg("127.0.0.1:0")
+        .arg("--capture")
+        .arg("Bodies")
+        .start();
+    let origin = HttpOrigin::start();
+    let console = format!("http://{}", egret.console());
+    let it = Setting { egret, origin, state };
+    let command = |arguments: &[&str]| {
+        let mut command = client(env!("CARGO_BIN_EXE_egret"));
+        command
+            .arg("flows")
+            .args(arguments)
+            .arg("--console")
+            .arg(&console)
+            .arg("--state-dir")
+            .arg(it.state.path());
+        command
+    };
+    let mut tail = command(&["tail", "--count", "1", "method:POST"]);
+    let mut tail = tail.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(tail.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || lines.lines().map(Result::unwrap).collect::<Vec<_>>());
+    for _ in 0..60 {
+        succeed(it.curl().args(["-d", "body text"]).arg(it.origin.url("/echo")));
+        std::thread::sleep(Duration::from_millis(250));
+        if reader.is_finished() {
+            break;
+        }
+    }
+    assert!(tail.wait().unwrap().success());
+    assert!(reader.join().unwrap()[0].contains("/echo"));
+    let list = succeed(&mut command(&["list", "--format", "json", "method:POST"]));
+    let flow: Value = serde_json::from_str(list.lines().next().unwrap()).unwrap();
+    let id = flow["id"].as_str().unwrap();
+    assert!(succeed(&mut command(&["show", id])).contains("body text"));
+    assert!(succeed(&mut command(&["export", "--curl", id])).contains("body text"));
+    let har: Value =
+        serde_json::from_str(&succeed(&mut command(&["export", "--har", "-", "--id", id]))).unwrap();
+    assert_eq!(har["log"]["entries"].as_array().unwrap().len(), 1);
+}
