@@ -106,7 +106,7 @@ export async function conform(address, token) {
       byCursor.push(...page.flows);
       next = page.next;
     }
-    if (new Set(byCursor.map((flow) => flow.id)).size !== byCursor.length) findings.push("GET /flows: a flow came twice by cursor");
+    if (new Set(byCursor.map((flow) => flow.id)).size !== byCursor.length) findings.push(`GET /flows: a flow came twice by cursor: ${JSON.stringify(byCursor.filter((flow, at) => byCursor.findIndex((other) => other.id === flow.id) !== at))}`);
     const second = await ask("/flows", { query: `?limit=50&offset=50&until=${first.revision}` });
     if (second && second.total !== first.total) findings.push(`GET /flows: total is ${second.total} with until, and was ${first.total}`);
     if (second && JSON.stringify(second.flows.map((flow) => flow.id)) !== JSON.stringify(byCursor.slice(50, 100).map((flow) => flow.id))) findings.push("GET /flows: pages by offset and by cursor differ");

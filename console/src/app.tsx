@@ -92,6 +92,13 @@ function Console(): JSX.Element {
   );
 }
 
+/** Whether this proxy can do what a view is for. */
+function can(view: View): boolean {
+  const features = server.value?.features;
+  if (view === "changes") return features?.breakpoints !== false || features.changes;
+  return view !== "policy" || features?.policy !== false;
+}
+
 function Rail({ current }: { current: View }): JSX.Element {
   const state = liveState.value;
   const stateText = { live: "Live", connecting: "Connecting", waiting: "Connection lost, trying again", off: "Not connected" }[state];
@@ -99,7 +106,7 @@ function Rail({ current }: { current: View }): JSX.Element {
     <nav class="rail" aria-label="Views">
       <div class="logo" title={server.value ? `Egret ${server.value.version}` : "Egret"}><Egret /></div>
       <ul>
-        {VIEWS.map((name, i) => (
+        {VIEWS.map((name, i) => can(name) && (
           <li key={name}>
             <a href={`#${name}`} aria-current={name === current ? "page" : undefined} title={`${TITLES[name]} (${i + 1})`} onClick={(event) => { event.preventDefault(); go(name); }}>
               <Icon name={name} size={19} />

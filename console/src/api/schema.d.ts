@@ -74,36 +74,20 @@ export interface paths {
          * Does this filter read, and how was it understood?
          * @description Always 200 for a filter that was given: `error` says where it does not read. The language, wherever `filter` stands:
          *
-         *     Words `name:value`, and mitmproxy's operators beside them. Juxtaposition and `&` mean and, `|` or, `!` not; they
-         *     bind `!`, `&`, `|`; parentheses group; `and`, `or`, `not` may be written out. Values with spaces are quoted with
-         *     `"…"` (`\"` and `\\` inside). A bare word is a part of the URL, case-insensitive. Text values of words are parts,
-         *     case-insensitive; `=text` is the whole, `/…/` a regular expression. mitmproxy's operators take regular expressions.
+         *     Words `name:value`, and mitmproxy's operators beside them; docs/flows.md has every word. Juxtaposition, `&` and
+         *     `and` mean and, `|` and `or` or, `!` and `not` not; they bind `!`, `&`, `|`; parentheses group. Values with spaces
+         *     are quoted with `"…"` (`\"` and `\\` inside). A bare word is a part of the URL, case-insensitive. Text values of
+         *     words are the whole text with `*` for any run of characters, case-insensitive; after `:~` they are regular
+         *     expressions. mitmproxy's operators take regular expressions. For instance:
          *
-         *     | word | mitmproxy | finds |
-         *     |---|---|---|
-         *     | `host:api.example.com`, `host:*.example.com` | `~d RE` | the destination's host; exact, or `*.suffix` (any depth) |
-         *     | `port:443` | | the destination's port |
-         *     | `url:TEXT`, bare `TEXT` | `~u RE` | the URL, or `host:port` of a tunnel |
-         *     | `path:/v1/` | | the path with its query |
-         *     | `method:POST` | `~m RE` | the method |
-         *     | `status:404`, `status:>=500`, `status:5xx`, `status:200..299` | `~c INT` | the status |
-         *     | `type:json` | `~t RE`, `~tq RE`, `~ts RE` | the content type of either side, request, response |
-         *     | `header:TEXT`, `reqheader:`, `resheader:` | `~h RE`, `~hq RE`, `~hs RE` | `Name: value` |
-         *     | `body:TEXT`, `reqbody:`, `resbody:` | `~b RE`, `~bq RE`, `~bs RE` | decoded bodies and messages, within the search limit |
-         *     | `client:10.1.2.3`, `client:10.0.0.0/8` | `~src RE` | the client's address |
-         *     | `dialled:93.184.216.34` | `~dst RE` | the address dialled |
-         *     | `identity:NAME` | | user, certificate name, workload, else address |
-         *     | `reason:denied-by-rule`, `blame:policy` | `~e` (any error) | reason code, who has to act |
-         *     | `policy:NAME`, `rule:NAME` | | what decided |
-         *     | `treatment:intercept` | | `tunnel`, `forward`, `intercept`, `local` |
-         *     | `kind:grpc` | `~http`, `~tcp`, `~udp`, `~websocket` | the kind of flow |
-         *     | `bytes:>1mb`, `up:`, `down:` | | payload bytes; `kb`, `mb`, `gb` are powers of 1000 |
-         *     | `time:>500ms` | | total duration; `ms`, `s`, `m` |
-         *     | `since:5m`, `before:2026-11-21T12:00:00Z` | | when it started |
-         *     | `sni:NAME`, `tls:1.2` | | TLS of either side |
-         *     | `mark:red`, `comment:TEXT` | `~mark RE`, `~comment RE` | marks and comments |
-         *     | `id:6psdrcg0` | | the flow id |
-         *     | `is:failed` | `~q` (no response), `~s` (has one), `~a` (asset), `~marked`, `~replay`, `~all` | `open`, `held`, `complete`, `failed`, `refused`, `audit`, `marked`, `replay`, `changed`, `captured`, `asset` |
+         *     | filter | finds |
+         *     |---|---|
+         *     | `host:*.example.com status:>=500` | failures of the origin's |
+         *     | `~d example ~m POST ~c 500` | the same in mitmproxy's letters |
+         *     | `method:POST body:"out of stock"` | text in decoded bodies and messages, within the search limit |
+         *     | `identity:alice client:10.0.0.0/8` | who, and from where |
+         *     | `is:refused`, `is:failed !is:refused`, `kind:grpc` | kinds and states |
+         *     | `time:>500ms`, `bytes:>1M`, `since:5m` | durations, sizes, when it began |
          */
         get: operations["checkFilter"];
         put?: never;
@@ -1537,7 +1521,7 @@ export interface operations {
             query?: {
                 /** @description See `GET /filter`; empty is everything */
                 filter?: components["parameters"]["filter"];
-                /** @description `-` is descending. Equal values are ordered by `-started`. */
+                /** @description `-` is descending. Equal values stand in the order of their numbers, in the same direction. */
                 sort?: "started" | "-started" | "totalMs" | "-totalMs" | "bytes" | "-bytes" | "status" | "-status" | "host" | "-host" | "method" | "-method" | "identity" | "-identity";
                 limit?: components["parameters"]["limit"];
                 cursor?: components["parameters"]["cursor"];

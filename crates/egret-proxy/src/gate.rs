@@ -59,7 +59,8 @@ pub fn decide(
         .map_err(|failure| Refusal::new(failure.reason, failure.detail))?;
     let seen = request.map_or(Seen::Tunnel, Seen::Request);
     let permit = flow.snapshot.gate.evaluate(&Ask { seen, ..ask_about_tunnel(flow, destination) })?;
-    let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
+    let own = flow.snapshot.gate.grant_console(&ask_about_tunnel(flow, destination)).is_some();
+    let parent = flow.snapshot.routes.choose(destination, &[]).filter(|_| !own).cloned();
     flow.record.parent = parent.as_ref().map(|group| group.name.clone());
     let request = match request {
         Some(facts) if permit.verdict().address_matters => Some(Box::new(KeptRequest::new(&facts))),
@@ -110,6 +111,9 @@ pub async fn grant(
     destination: &Destination,
     decision: &Decision,
 ) -> Result<Grant, Refusal> {
+    if let Some(grant) = flow.snapshot.gate.grant_console(&decision.ask(flow, destination)) {
+        return Ok(grant);
+    }
     let by_parent = decision.parent.as_ref().is_some_and(|group| !group.resolve_locally);
     let resolved = match &destination.host {
         Host::Name(name) if !by_parent => Some(resolve(flow, name).await?),

@@ -104,7 +104,7 @@ fn login(authentication: Option<&Authentication>, from: IpAddr) -> &'static str 
 }
 
 /// An address that can be connected to.
-fn connectable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn connectable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }

@@ -58,8 +58,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
-    /// Whether there is a console, where people look at flows.
-    pub has_console: bool,
+    /// Where the console is, if there is one.
+    pub console: Option<SocketAddr>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
@@ -165,6 +165,7 @@ async fn serve(
         addresses.iter().copied().chain(admin_address).chain(console_address).collect();
     let instance: Arc<str> = machine::instance_name(args.state_dir.as_deref()).into();
     settle(&mut compiled, &addresses, &own, &instance);
+    compiled.snapshot.gate.guard.console = console_address.map(banner::connectable);
     flows::settle(&mut compiled, args.config.is_some(), has_console);
     let flows = match flows::are_wanted(&compiled, has_console) {
         true => Some(
@@ -239,7 +240,7 @@ async fn serve(
         listeners,
         fixed,
         flows,
-        has_console,
+        console: console_address,
         lists,
         intercepting: Mutex::new(intercepting),
     });

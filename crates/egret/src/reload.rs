@@ -106,13 +106,14 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     };
     let mut compiled = loaded.compiled;
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
-    if Fixed::of(&compiled, app.has_console) != app.fixed {
+    if Fixed::of(&compiled, app.console.is_some()) != app.fixed {
         tracing::warn!(
             "addresses, TLS on or off, admin, console, workers, tracing, log.format and flows change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
-    flows::settle(&mut compiled, app.args.config.is_some(), app.has_console);
+    compiled.snapshot.gate.guard.console = app.console.map(crate::banner::connectable);
+    flows::settle(&mut compiled, app.args.config.is_some(), app.console.is_some());
     let state_dir = app.args.state_dir.as_deref();
     let intercepting = interception::lock(&app.intercepting).next(&compiled.snapshot.interception, state_dir);
     let intercepting = match intercepting {

@@ -9,7 +9,7 @@ import { bytes, dateTime, duration } from "../../lib/format";
 import { quote } from "../../lib/filter";
 import { known, put, version } from "../../state/flows";
 import { listen } from "../../state/live";
-import { complain, go, readOnly } from "../../state/ui";
+import { complain, go, readOnly, server } from "../../state/ui";
 import { Button, copy, Facts, Hostile, Menu, Tabs, Trouble, useLoad } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
 import { MessagePart } from "./part";
@@ -81,7 +81,7 @@ export function Detail(props: { id: string; onClose: () => void; onReplay: () =>
         {row && (
           <div class="detail-actions">
             <Button icon="copy" small title="Copy as curl (c)" onClick={props.onCurl}>curl</Button>
-            <Button icon="replay" small title="Send again, with changes (r)" disabled={readOnly.value || row.treatment === "tunnel" || row.method === "CONNECT"} onClick={props.onReplay}>Replay</Button>
+            <Button icon="replay" small title="Send again, with changes (r)" disabled={readOnly.value || server.value?.features.replay === false || row.treatment === "tunnel" || row.method === "CONNECT"} onClick={props.onReplay}>Replay</Button>
             <Button icon="compare" small title="Compare with another flow (d)" onClick={() => props.onCompare(row)}>Compare</Button>
             <a class="button plain small" href={`/api/v1/export/har?id=${id}`} download={`egret-${id}.har`} title="Export this flow as HAR"><Icon name="download" size={13} /><span>HAR</span></a>
             <Menu icon="flag" label="Mark and comment" iconic title="Mark (m), comment">

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use super::problem::Problem;
 
 /// The name that reaches the console through the proxy.
-pub const MAGIC_HOST: &str = "egret.test";
+pub const MAGIC_HOST: &str = egret_core::gate::CONSOLE_HOST;
 
 /// The names.
 #[derive(Clone, Debug)]

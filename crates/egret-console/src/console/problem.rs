@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 /// What did not work, why, and what to do.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
     status: StatusCode,
     code: &'static str,
     title: String,
@@ -19,7 +22,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             status,
             code,
             title: title.into(),
@@ -27,27 +30,27 @@ impl Problem {
             advice: String::new(),
             more: Map::new(),
             retry_after: None,
-        }
+        }))
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.0.detail = detail.into();
         self
     }
 
     pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
+        self.0.advice = advice.into();
         self
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+        self.0.more.insert(name.to_owned(), value.into());
         self
     }
 
     /// Seconds after which it may be tried again.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -83,20 +86,21 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let mut body = json!({ "title": self.title, "status": self.status.as_u16(), "code": self.code });
+        let Facts { status, code, title, detail, advice, more, retry_after } = *self.0;
+        let mut body = json!({ "title": title, "status": status.as_u16(), "code": code });
         if let Value::Object(fields) = &mut body {
-            for (name, text) in [("detail", self.detail), ("advice", self.advice)] {
+            for (name, text) in [("detail", detail), ("advice", advice)] {
                 if !text.is_empty() {
                     fields.insert(name.into(), text.into());
                 }
             }
-            fields.extend(self.more);
+            fields.extend(more);
         }
         let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -37,10 +37,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
+/// The CA's certificate, and what was made of it.
+type Made = (Vec<u8>, Arc<Minter>, Arc<InterceptServer>);
+
 /// What makes certificates for the check of trust, for as long as the CA is the same.
 #[derive(Default)]
 struct Trust {
-    made: Mutex<Option<(Vec<u8>, Arc<Minter>, Arc<InterceptServer>)>>,
+    made: Mutex<Option<Made>>,
 }
 
 impl Console {

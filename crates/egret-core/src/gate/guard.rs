@@ -20,6 +20,8 @@ pub struct Guard {
     /// Addresses that the proxy itself listens on. An unspecified address stands for every address
     /// of the machine, see `local_addresses`.
     pub listeners: Vec<SocketAddr>,
+    /// Where the proxy's own console is, which clients on loopback reach by [`super::CONSOLE_HOST`].
+    pub console: Option<SocketAddr>,
     /// The machine's own addresses, against which listeners on an unspecified address are checked.
     pub local_addresses: Vec<IpAddr>,
 }

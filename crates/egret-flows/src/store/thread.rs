@@ -98,6 +98,14 @@ impl Worker {
         let mut changes = Vec::with_capacity(ready.len());
         for ready in ready {
             let finished = !ready.flow.active;
+            let mut ready = ready;
+            // Its beginning and its end may be in one batch: then there is one by now.
+            if ready.new
+                && let Some(before) = inner.ring().by_id(ready.flow.id).filter(|before| before.active)
+            {
+                ready.flow.seq = before.seq;
+                ready.new = false;
+            }
             let (flow, gone) = inner.spill(ready.flow);
             let put = {
                 let mut ring = inner.ring_mut();

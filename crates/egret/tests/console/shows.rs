@@ -182,3 +182,15 @@ fn says_what_it_cannot_do() {
         }
     }
 }
+
+#[test]
+fn is_reached_through_the_proxy_by_its_magic_name() {
+    let setting = setting();
+    let page = setting.fetch("http://egret.test/");
+    assert_eq!((page.status(), page.text().contains("<!doctype html>")), (200, true), "{}", page.text());
+    assert!(setting.fetch("http://egret.test/ca.pem").text().contains("BEGIN CERTIFICATE"));
+    assert_eq!(setting.fetch("http://egret.test/api/v1/flows").status(), 401);
+    // The console's address is the proxy's own, as any other of its listeners.
+    assert_ne!(setting.fetch(&format!("http://{}/", setting.egret.console())).status(), 200);
+    assert_ne!(setting.fetch("http://other.egret.test/").status(), 200);
+}

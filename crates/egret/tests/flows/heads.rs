@@ -65,7 +65,7 @@ fn messages_of_a_websocket_are_kept() {
     let it = setting("capture: Bodies");
     let authority = origin.address();
     let mut client = it.egret.connect();
-    client.send(&format!(
+    client.send(format!(
         "GET http://{authority}/chat HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     ));
