@@ -128,8 +128,7 @@ fn policy_steps(explanation: &Explanation, decides: bool) -> Vec<Value> {
 
 fn read_subject(value: &Value) -> Result<Subject, String> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let mut read = Subject::default();
-    read.user = text("user").map(str::to_owned);
+    let mut read = Subject { user: text("user").map(str::to_owned), ..Subject::default() };
     let groups = value.get("groups").and_then(Value::as_array).into_iter().flatten();
     read.groups = groups.filter_map(Value::as_str).map(str::to_owned).collect();
     if let Some(client) = text("client") {

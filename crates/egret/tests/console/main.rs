@@ -6,8 +6,6 @@ mod live;
 mod login;
 mod shows;
 
-use std::time::Duration;
-
 use egret_testkit::message::Message;
 use egret_testkit::raw::RawClient;
 use egret_testkit::wait::{PATIENCE, wait_for};
@@ -91,11 +89,7 @@ impl Setting {
         wait_for("the flows", PATIENCE, || {
             let page = self.json(&format!("/flows?filter={query}"));
             let flows = page["flows"].as_array().unwrap().clone();
-            if flows.len() == count {
-                return Some(flows);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-            None
+            (flows.len() == count).then_some(flows)
         })
     }
 
