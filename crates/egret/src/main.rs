@@ -50,7 +50,7 @@ fn print(text: &str) -> ExitCode {
     print_bytes(text.as_bytes())
 }
 
-/// [`print`] for what is no text.
+/// [`print()`] for what is no text.
 fn print_bytes(bytes: &[u8]) -> ExitCode {
     use std::io::Write as _;
     match std::io::stdout().write_all(bytes) {
