@@ -59,6 +59,7 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     if let Some(facts) = record.rule() {
         out.text("policy", &facts.policy);
         out.text("rule", &facts.rule);
+        out.word("mode", facts.mode.as_str());
     }
     if let Some(facts) = &record.basis.audit {
         out.text("auditPolicy", &facts.policy);
