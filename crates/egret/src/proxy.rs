@@ -20,7 +20,7 @@ use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, 
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ProxyArgs;
 use crate::console::ConsoleServer;
@@ -249,8 +249,10 @@ async fn serve(
         serve_admin(&app, admin);
     }
     let console = console.zip(app.flows.clone()).map(|(console, store)| console.start(&app, store));
+    // Before anybody is told that it is ready, and may send one.
+    let signals = Signals::listen()?;
     announce(&app, admin_address, console.as_ref(), &snapshot);
-    live(&app, files).await?;
+    live(&app, signals, files).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
         flows.close();
@@ -472,13 +474,30 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
+/// The signals that are heard.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    /// From here on they do not end the process by themselves.
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| failure("signals")(error.to_string()));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+            user: listen(SignalKind::user_defined1())?,
+        })
+    }
+}
+
 /// Lives until a signal says otherwise, and ends in order.
-async fn live(app: &Arc<App>, files: Vec<PathBuf>) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| failure("signals")(error.to_string()));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let mut user = listen(SignalKind::user_defined1())?;
+async fn live(app: &Arc<App>, signals: Signals, files: Vec<PathBuf>) -> Result<(), Failure> {
+    let Signals { mut terminate, mut interrupt, mut hang_up, mut user } = signals;
     let mut watcher = reload::Watcher::new(files);
     let interrupted = loop {
         tokio::select! {
