@@ -1,6 +1,6 @@
 //! The web console: the pages, and the API behind them (docs/openapi.yaml).
 //!
-//! Every request passes [`Console::answer`]: first by which name it came, then who it is, then what it wants.
+//! Every request passes `Console::answer`: first by which name it came, then who it is, then what it wants.
 
 mod api;
 mod audit;
