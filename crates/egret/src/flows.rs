@@ -50,22 +50,8 @@ pub(crate) const DIRECTORY: &str = "flows";
 pub(crate) fn open(settings: &FlowSettings, state_dir: Option<&Path>) -> Result<FlowStore, StoreError> {
     let directory = state_dir.map(Path::to_owned);
     let directory = directory.or_else(|| settings.persistent.then(machine::default_state_dir).flatten());
-    let store = StoreSettings {
-        directory: directory.map(|directory| directory.join(DIRECTORY)),
-        persistent: settings.persistent,
-        flows: settings.flows,
-        memory_bytes: settings.memory_bytes,
-        body_bytes: settings.body_bytes,
-        spill_bytes: settings.spill_bytes,
-        age: settings.age,
-        queue_bytes: settings.queue_bytes,
-        queue_pieces: settings.queue_pieces,
-        assembling_bytes: settings.assembling_bytes,
-        assembling_flows: settings.assembling_flows,
-        messages: settings.messages,
-        message_bytes: settings.message_bytes,
-        feed_changes: settings.feed_changes,
-    };
+    let directory = directory.map(|directory| directory.join(DIRECTORY));
+    let store = StoreSettings { directory, ..settings.into() };
     FlowStore::open(store, &redaction(&settings.redaction))
 }
 

@@ -38,7 +38,7 @@ enum Answer {
 impl Compiled {
     pub(super) fn evaluate(&self, ask: &Ask<'_>, default_allow: bool, opens_by_default: bool) -> Verdict {
         let units = self.who.units_for(ask.identity);
-        let pass = Pass { opens_by_default, ..Pass::new(self, ask, default_allow) };
+        let pass = Pass::new(self, ask, default_allow, opens_by_default);
         let (outcome, audit) = if units.meets(&self.audited) {
             let trial = pass.run(&units);
             let audit = if trial.allowed { None } else { trial.by };
@@ -79,7 +79,7 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(compiled: &'a Compiled, ask: &'a Ask<'a>, default_allow: bool) -> Self {
+    fn new(compiled: &'a Compiled, ask: &'a Ask<'a>, default_allow: bool, opens_by_default: bool) -> Self {
         let (suffixes, address) = match &ask.destination.host {
             Host::Name(name) => (Some(Suffixes::of(name)), ask.address),
             Host::Address(address) => (None, Some(*address)),
@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
             _ => SmallVec::new(),
         };
         let finds = compiled.index.find(suffixes.as_ref(), address, &hidden);
-        Self { compiled, ask, default_allow, opens_by_default: false, address, hidden, suffixes, finds }
+        Self { compiled, ask, default_allow, opens_by_default, address, hidden, suffixes, finds }
     }
 
     /// The first rule of these units that decides.
@@ -100,33 +100,29 @@ impl<'a> Pass<'a> {
         let decided = loop {
             let next = self.first(units, from, |target, found| match self.answer(target, found) {
                 Answer::No => None,
-                Answer::Yes => Some((target.rule, false)),
+                Answer::Yes => Some(target.rule),
                 Answer::Later if self.rule(target).facts.action == Action::Deny => {
                     unseen_denial = unseen_denial.or(Some(target.rule));
                     None
                 }
-                Answer::Later => Some((target.rule, true)),
+                Answer::Later => Some(target.rule),
                 Answer::Unseen => {
                     unseen_denial = unseen_denial.or(Some(target.rule));
-                    Some((target.rule, true))
+                    Some(target.rule)
                 }
             });
             match next {
                 // On to the policies of the namespace.
-                Some((_, (rule, false)))
-                    if self.compiled.rules[rule as usize].facts.action == Action::Pass =>
-                {
+                Some((_, rule)) if self.compiled.rules[rule as usize].facts.action == Action::Pass => {
                     from = self.compiled.unit_start(self.compiled.namespace_units);
                 }
                 other => break other,
             }
         };
-        let (allowed, by, needs_look) = match decided {
-            Some((_, (rule, later))) => {
-                let facts = &self.compiled.rules[rule as usize].facts;
-                (facts.action == Action::Allow, Some(rule), later)
-            }
-            None => (self.default_allow, None, false),
+        let by = decided.map(|(_, rule)| rule);
+        let allowed = match by {
+            Some(rule) => self.compiled.rules[rule as usize].facts.action == Action::Allow,
+            None => self.default_allow,
         };
         let intercepts = match by {
             Some(rule) => self.compiled.rules[rule as usize].opens_tunnels(),
@@ -140,7 +136,7 @@ impl<'a> Pass<'a> {
             _ => (allowed, by, false),
         };
         let decided_at = decided.map_or(u32::MAX, |(at, _)| at);
-        Outcome { allowed, by, look_inside: look_inside || needs_look && allowed, unseen, at: decided_at }
+        Outcome { allowed, by, look_inside, unseen, at: decided_at }
     }
 
     /// The first target from this one on that is in one of the units, may be about the destination, and

@@ -53,13 +53,13 @@ impl Default for Policies {
 impl Policies {
     /// Compiles policies, in any order.
     #[must_use]
-    pub fn compile(mut policies: Vec<Policy>, default_allow: bool) -> Self {
-        compiled::sort(&mut policies);
-        let compiled = compiled::compile(&policies);
-        Self::of(policies, compiled, default_allow, false)
+    pub fn compile(policies: Vec<Policy>, default_allow: bool) -> Self {
+        Self::of(policies, default_allow, false)
     }
 
-    fn of(policies: Vec<Policy>, compiled: Compiled, default_allow: bool, opens_by_default: bool) -> Self {
+    fn of(mut policies: Vec<Policy>, default_allow: bool, opens_by_default: bool) -> Self {
+        compiled::sort(&mut policies);
+        let compiled = compiled::compile(&policies);
         let enforces = !default_allow || policies.iter().any(|policy| policy.mode == model::Mode::Enforce);
         Self { inner: Arc::new(Inner { policies, compiled, default_allow, enforces, opens_by_default }) }
     }
@@ -71,9 +71,7 @@ impl Policies {
         for rule in policies.iter_mut().flat_map(|policy| &mut policy.rules) {
             rule.tls.treatment = rule.tls.treatment.or(Some(model::TlsTreatment::Intercept));
         }
-        compiled::sort(&mut policies);
-        let compiled = compiled::compile(&policies);
-        Self::of(policies, compiled, default_allow, true)
+        Self::of(policies, default_allow, true)
     }
 
     /// Decides. Takes time for the policies that are for this client alone, and no memory.

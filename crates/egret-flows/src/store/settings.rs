@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use egret_core::settings::FlowSettings;
+
 /// Bounds and places of the store.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
@@ -38,21 +40,28 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
+        (&FlowSettings::default()).into()
+    }
+}
+
+impl From<&FlowSettings> for StoreSettings {
+    /// What is configured, in memory alone.
+    fn from(settings: &FlowSettings) -> Self {
         Self {
             directory: None,
-            persistent: false,
-            flows: 100_000,
-            memory_bytes: 256 << 20,
-            body_bytes: 1 << 30,
-            spill_bytes: 16 << 10,
-            age: None,
-            queue_bytes: 8 << 20,
-            queue_pieces: 65_536,
-            assembling_bytes: 128 << 20,
-            assembling_flows: 65_536,
-            messages: 1_000,
-            message_bytes: 64 << 10,
-            feed_changes: 16_384,
+            persistent: settings.persistent,
+            flows: settings.flows,
+            memory_bytes: settings.memory_bytes,
+            body_bytes: settings.body_bytes,
+            spill_bytes: settings.spill_bytes,
+            age: settings.age,
+            queue_bytes: settings.queue_bytes,
+            queue_pieces: settings.queue_pieces,
+            assembling_bytes: settings.assembling_bytes,
+            assembling_flows: settings.assembling_flows,
+            messages: settings.messages,
+            message_bytes: settings.message_bytes,
+            feed_changes: settings.feed_changes,
         }
     }
 }
