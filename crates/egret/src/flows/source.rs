@@ -81,6 +81,9 @@ impl Source {
         }
         rows.truncate(limit);
         rows.reverse();
+        // The store numbers flows as their pieces reach it, which for flows that are nearly at once is not
+        // the order in which they began.
+        rows.sort_by(|a, b| a["started"].as_str().cmp(&b["started"].as_str()));
         Ok(rows)
     }
 
