@@ -2,3 +2,4 @@
 //! certificates and status, and the index of pods by their addresses.
 
 pub mod crd;
+pub mod validate;
