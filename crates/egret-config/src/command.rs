@@ -9,7 +9,9 @@ use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 use crate::compile::{Compiled, PolicySet};
 use crate::config::{Config, check_bytes};
 use crate::lists::{ListCache, ListFacts};
+use crate::objects::ObjectFile;
 use crate::overrides::Overrides;
+use crate::policies;
 use crate::problem::Problem;
 use crate::referenced;
 use crate::render::{render, render_json, render_warnings};
@@ -94,29 +96,34 @@ pub struct Verdict {
 /// `egret check FILE`: checks a configuration and the files it refers to.
 #[must_use]
 pub fn check_file(path: &Path, form: Form) -> Verdict {
-    check_files_with(&[path], form, |_| Vec::new())
+    check_files_with(&[path], form, &Further::none())
 }
 
-/// As [`check_file`], for several files, each a configuration by itself, and with further checks of what was
-/// loaded: of what this crate cannot see.
-pub fn check_files_with(
-    paths: &[impl AsRef<Path>],
-    form: Form,
-    more: impl Fn(&Loaded) -> Vec<Problem>,
-) -> Verdict {
+/// Further checks, of what this crate cannot see.
+pub struct Further<'a> {
+    /// Of a configuration: what is wrong.
+    pub configuration: &'a dyn Fn(&Loaded) -> Vec<Problem>,
+    /// Of objects of a cluster: what is wrong, and what is worth a look.
+    pub objects: &'a dyn Fn(&ObjectFile) -> (Vec<Problem>, Vec<Problem>),
+}
+
+impl Further<'_> {
+    fn none() -> Self {
+        Self { configuration: &|_| Vec::new(), objects: &|_| Default::default() }
+    }
+}
+
+/// As [`check_file`], for several files, each a configuration or objects of a cluster, and with further checks.
+pub fn check_files_with(paths: &[impl AsRef<Path>], form: Form, further: &Further<'_>) -> Verdict {
     let (mut text, mut all, mut warnings) = (String::new(), Vec::new(), Vec::new());
     for path in paths.iter().map(AsRef::as_ref) {
-        let loaded = load(Some(path), &Overrides::default(), 1).and_then(|loaded| {
-            let problems = more(&loaded);
-            if problems.is_empty() { Ok(loaded) } else { Err(problems) }
-        });
-        match loaded {
-            Ok(loaded) => {
+        match check_one(path, further) {
+            Ok((summary, found)) => {
                 if let Form::Text { colour } = form {
-                    text += &render_warnings(&loaded.compiled.warnings, colour);
-                    text += &format!("{} is valid: {}\n", path.display(), summary(&loaded.compiled));
+                    text += &render_warnings(&found, colour);
+                    text += &format!("{} is valid: {summary}\n", path.display());
                 }
-                warnings.extend(loaded.compiled.warnings);
+                warnings.extend(found);
             }
             Err(problems) => {
                 if let Form::Text { colour } = form {
@@ -130,6 +137,26 @@ pub fn check_files_with(
         text = render_json(&all, &warnings);
     }
     Verdict { valid: all.is_empty(), warnings, text }
+}
+
+/// What a file comes to in one line, and what is worth a look.
+fn check_one(path: &Path, further: &Further<'_>) -> Result<(String, Vec<Problem>), Vec<Problem>> {
+    let name = path.display().to_string();
+    let bytes = referenced::policies(path, policies::MAX_FILE_BYTES).unwrap_or_default();
+    if ObjectFile::is_one(&bytes) {
+        let mut file = ObjectFile::read(&bytes, &name)?;
+        let (mut problems, warnings) = (further.objects)(&file);
+        file.warnings.extend(warnings);
+        problems.extend(std::mem::take(&mut file.problems));
+        return if problems.is_empty() { Ok((file.summary(), file.warnings)) } else { Err(problems) };
+    }
+    let loaded = load(Some(path), &Overrides::default(), 1)?;
+    let problems = (further.configuration)(&loaded);
+    if problems.is_empty() {
+        Ok((summary(&loaded.compiled), loaded.compiled.warnings))
+    } else {
+        Err(problems)
+    }
 }
 
 /// What a configuration comes to, in one line: what people get wrong without an error.
@@ -150,7 +177,7 @@ fn summary(compiled: &Compiled) -> String {
         (false, true) => "guard on but for loopback".to_owned(),
         (false, false) => "guard on".to_owned(),
     });
-    parts.push(policies(&compiled.policies));
+    parts.push(policy_summary(&compiled.policies));
     parts.extend(lists(&compiled.policies.lists));
     parts.extend(compiled.snapshot.authentication.as_ref().map(|settings| credentials(settings)));
     match compiled.snapshot.routes.groups.len() {
@@ -162,7 +189,7 @@ fn summary(compiled: &Compiled) -> String {
 }
 
 /// How many policies and rules there are, and what happens without them.
-fn policies(set: &PolicySet) -> String {
+fn policy_summary(set: &PolicySet) -> String {
     let default = if set.policies.default_allow() { "allowed" } else { "refused" };
     let of = |action: Action| {
         set.policies

@@ -2,6 +2,7 @@
 //! stands in fields, as in `spec.rules[0].to[1].hosts[0]`, since there are no lines.
 
 mod egress_proxy;
+mod file;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -19,6 +20,8 @@ use crate::walk::{Finding, MOST_FINDINGS, Walk};
 use crate::yaml::{Entry, Kind, Node};
 
 static EGRESS_PROXY: LazyLock<Value> = LazyLock::new(schema::generate::<EgressProxyDocument>);
+
+pub use file::{ObjectFile, WrittenProxy};
 
 /// Something about a field.
 #[derive(Clone, Debug, PartialEq, Eq)]

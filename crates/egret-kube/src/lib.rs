@@ -2,4 +2,5 @@
 //! certificates and status, and the index of pods by their addresses.
 
 pub mod crd;
+pub mod import;
 pub mod validate;

@@ -2,5 +2,6 @@
 
 mod admits;
 mod crds;
+mod import;
 mod structural;
 mod validate;
