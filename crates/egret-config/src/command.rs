@@ -1,6 +1,7 @@
 //! The library side of `egret check` and of starting: load, and say what is wrong.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use egret_core::authentication::Authentication;
 use egret_core::policy::model::{Action, Mode, Policy};
@@ -9,7 +10,7 @@ use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 use crate::compile::{Compiled, PolicySet};
 use crate::config::{Config, check_bytes};
 use crate::lists::{ListCache, ListFacts};
-use crate::objects::ObjectFile;
+use crate::objects::{ClusterPolicy, ObjectFile};
 use crate::overrides::Overrides;
 use crate::policies;
 use crate::problem::Problem;
@@ -47,15 +48,42 @@ pub fn load_with(
     generation: u64,
     lists: &mut ListCache,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (bytes, name, base_dir) = match path {
-        Some(path) => {
-            let bytes = referenced::configuration(path)?;
-            (bytes, path.display().to_string(), path.parent().unwrap_or(Path::new("")))
-        }
-        None => (Vec::new(), "defaults".to_owned(), Path::new("")),
+    load_beside(path, overrides, generation, lists, &[])
+}
+
+/// [`load_with`], together with policies of the cluster.
+///
+/// # Errors
+/// Everything that is wrong; never with the policies of the cluster, see [`Compiled::left_out`].
+pub fn load_beside(
+    path: Option<&Path>,
+    overrides: &Overrides,
+    generation: u64,
+    lists: &mut ListCache,
+    cluster: &[Arc<ClusterPolicy>],
+) -> Result<Loaded, Vec<Problem>> {
+    let (bytes, name) = match path {
+        Some(path) => (referenced::configuration(path)?, path.display().to_string()),
+        None => (Vec::new(), "defaults".to_owned()),
     };
     let config = check_bytes(&bytes, &name, overrides)?;
-    let compiled = config.compile_with(generation, base_dir, lists)?;
+    again(config, path, generation, lists, cluster)
+}
+
+/// Compiles a configuration that was loaded before once more: with the policies that the cluster has now, and with
+/// the files that it refers to as they are now. Its own text is not read again.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn again(
+    config: Config,
+    path: Option<&Path>,
+    generation: u64,
+    lists: &mut ListCache,
+    cluster: &[Arc<ClusterPolicy>],
+) -> Result<Loaded, Vec<Problem>> {
+    let base_dir = path.and_then(Path::parent).unwrap_or(Path::new(""));
+    let compiled = config.compile_beside(generation, base_dir, lists, cluster)?;
     let mut files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
     files.extend(config.referenced_files(base_dir));
     Ok(Loaded { config, compiled, files })

@@ -33,8 +33,11 @@ pub mod values;
 mod walk;
 mod yaml;
 
-pub use command::{Form, Further, Loaded, Verdict, check_file, check_files_with, files_of, load, load_with};
-pub use compile::{Compiled, ConsoleConfig, LogSettings, PolicySet, TracingSettings};
+pub use command::{
+    Form, Further, Loaded, Verdict, again, check_file, check_files_with, files_of, load, load_beside,
+    load_with,
+};
+pub use compile::{Compiled, ConsoleConfig, LeftOut, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
 pub use lists::{ListCache, ListFacts};

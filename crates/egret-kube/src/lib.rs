@@ -4,5 +4,6 @@
 pub mod client;
 pub mod crd;
 pub mod import;
+pub mod policies;
 pub mod validate;
 pub mod watch;

@@ -67,19 +67,20 @@ impl ObjectFile {
         let Reader { mut walk, mut findings, policies: written, proxies, others, .. } = reader;
         findings.append(&mut walk.findings);
         sheet.spots = walk.spots;
-        if !findings.is_empty() {
-            let shown = findings.iter().take(MOST_FINDINGS);
-            return Err(shown.map(|finding| finding.problem(&sheet.source)).collect());
-        }
+        let complete = findings.is_empty();
+        let shown = findings.iter().take(MOST_FINDINGS);
         let mut file = Self {
             proxies: Vec::new(),
-            problems: Vec::new(),
+            problems: shown.map(|finding| finding.problem(&sheet.source)).collect(),
             warnings: Vec::new(),
             policies: written.len(),
             others,
             sheet,
         };
-        file.check(&written, &proxies);
+        file.check(&written, &proxies, complete);
+        if !complete {
+            return Err(file.problems);
+        }
         file.proxies =
             proxies.into_iter().map(|(pointer, document, _)| WrittenProxy { document, pointer }).collect();
         Ok(file)
@@ -89,19 +90,22 @@ impl ObjectFile {
         &mut self,
         written: &[(String, PolicyDocument)],
         proxies: &[(String, EgressProxyDocument, Value)],
+        complete: bool,
     ) {
         let sheet = self.sheet.clone();
-        let placed: Vec<_> =
-            written.iter().map(|(pointer, document)| Placed { sheet: &sheet, pointer, document }).collect();
+        let placed: Vec<_> = written
+            .iter()
+            .map(|(pointer, document)| Placed { sheet: &sheet, pointer, document })
+            .collect();
         for one in &placed {
-            let found = policies::check_one(one, None, true);
+            let found = policies::check_one(one, None, complete);
             self.problems.extend(found.problems);
             self.warnings.extend(found.warnings);
         }
         let found = policies::check_together(&placed);
         self.problems.extend(found.problems);
         for (pointer, document, value) in proxies {
-            let found = egress_proxy::check(document, value, true);
+            let found = egress_proxy::check(document, value, complete);
             let said = |(inner, message, help): &(String, String, String)| {
                 sheet.problem(&format!("{pointer}{inner}"), message, Some(help))
             };

@@ -3,5 +3,6 @@
 mod admits;
 mod crds;
 mod import;
+mod policies;
 mod structural;
 mod validate;
