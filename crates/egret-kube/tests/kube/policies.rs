@@ -13,8 +13,9 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn server() -> ApiServer {
     let server = ApiServer::start();
-    server.serve_resource("egret.dev", "v1alpha1", "clusteregresspolicies", "ClusterEgressPolicy", false);
-    server.serve_resource("egret.dev", "v1alpha1", "egresspolicies", "EgressPolicy", true);
+    for definition in egret_kube::crd::definitions() {
+        server.put(definition.object);
+    }
     server
 }
 
@@ -29,17 +30,17 @@ fn following(server: &ApiServer) -> Arc<ClusterPolicies> {
     policies
 }
 
-fn cluster(name: &str, generation: i64, spec: Value) -> Value {
+fn cluster(name: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "egret.dev/v1alpha1", "kind": "ClusterEgressPolicy",
-        "metadata": {"name": name, "uid": name, "generation": generation}, "spec": spec,
+        "metadata": {"name": name}, "spec": spec,
     })
 }
 
 fn namespaced(namespace: &str, name: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "egret.dev/v1alpha1", "kind": "EgressPolicy",
-        "metadata": {"name": name, "namespace": namespace, "generation": 1}, "spec": spec,
+        "metadata": {"name": name, "namespace": namespace}, "spec": spec,
     })
 }
 
@@ -77,12 +78,12 @@ fn first_host(policies: &ClusterPolicies) -> String {
 #[test]
 fn follows_policies_of_the_cluster_and_of_namespaces() {
     let server = server();
-    server.put(cluster("b", 1, allow("b.example")));
+    server.put(cluster("b", allow("b.example")));
     server.put(namespaced("team-a", "a", allow("a.example")));
     let policies = following(&server);
     becomes(&policies, &["b", "team-a/a"]);
     wait_until("all to be read", LONG, || policies.is_read());
-    server.put(cluster("a", 1, allow("c.example")));
+    server.put(cluster("a", allow("c.example")));
     becomes(&policies, &["a", "b", "team-a/a"]);
     server.remove("egret.dev/v1alpha1", "clusteregresspolicies", "", "b");
     server.remove("egret.dev/v1alpha1", "egresspolicies", "team-a", "a");
@@ -92,15 +93,15 @@ fn follows_policies_of_the_cluster_and_of_namespaces() {
 #[test]
 fn a_wrong_version_leaves_the_last_right_one_in_force() {
     let server = server();
-    server.put(cluster("a", 1, allow("first.example")));
+    server.put(cluster("a", allow("first.example")));
     let policies = following(&server);
     becomes(&policies, &["a"]);
-    server.put(cluster("a", 2, json!({"rules": [{"action": "Alow"}]})));
+    server.put(cluster("a", json!({"rules": [{"action": "Alow"}]})));
     wait_until("the wrong version", LONG, || {
         policies.counts() == PolicyCounts { accepted: 0, kept: 1, left_out: 0 }
     });
     assert_eq!(first_host(&policies), "\"first.example\"");
-    server.put(cluster("a", 3, allow("third.example")));
+    server.put(cluster("a", allow("third.example")));
     wait_until("the right version", LONG, || first_host(&policies) == "\"third.example\"");
     assert_eq!(policies.counts(), PolicyCounts { accepted: 1, kept: 0, left_out: 0 });
 }
@@ -108,8 +109,8 @@ fn a_wrong_version_leaves_the_last_right_one_in_force() {
 #[test]
 fn one_that_was_never_right_is_left_out_and_hides_no_other() {
     let server = server();
-    server.put(cluster("a", 1, json!({"rules": "none"})));
-    server.put(cluster("b", 1, allow("b.example")));
+    server.put(cluster("a", json!({"rules": "none"})));
+    server.put(cluster("b", allow("b.example")));
     let policies = following(&server);
     becomes(&policies, &["b"]);
     assert_eq!(policies.counts(), PolicyCounts { accepted: 1, kept: 0, left_out: 1 });
@@ -118,13 +119,13 @@ fn one_that_was_never_right_is_left_out_and_hides_no_other() {
 #[test]
 fn goes_on_with_what_is_known_while_the_api_server_is_away() {
     let server = server();
-    server.put(cluster("a", 1, allow("a.example")));
+    server.put(cluster("a", allow("a.example")));
     let policies = following(&server);
     becomes(&policies, &["a"]);
     server.set_away(true);
     wait_until("the watch to break", LONG, || policies.behind_for().is_some());
     assert_eq!(names(&policies), ["a"]);
-    server.put(cluster("b", 1, allow("b.example")));
+    server.put(cluster("b", allow("b.example")));
     server.remove("egret.dev/v1alpha1", "clusteregresspolicies", "", "a");
     server.compact();
     server.set_away(false);
@@ -134,7 +135,7 @@ fn goes_on_with_what_is_known_while_the_api_server_is_away() {
 #[test]
 fn tells_of_changes_but_not_of_a_new_status() {
     let server = server();
-    server.put(cluster("a", 1, allow("a.example")));
+    server.put(cluster("a", allow("a.example")));
     let policies = following(&server);
     becomes(&policies, &["a"]);
     wait_until("all to be read", LONG, || policies.is_read());
@@ -145,10 +146,10 @@ fn tells_of_changes_but_not_of_a_new_status() {
     };
     // What came with the lists.
     let _ = told(Duration::from_millis(500));
-    let mut with_status = cluster("a", 1, allow("a.example"));
+    let mut with_status = cluster("a", allow("a.example"));
     with_status["status"] = json!({"conditions": []});
     server.put(with_status);
-    server.put(cluster("b", 1, allow("b.example")));
+    server.put(cluster("b", allow("b.example")));
     assert!(told(LONG));
     becomes(&policies, &["a", "b"]);
 }
@@ -156,17 +157,12 @@ fn tells_of_changes_but_not_of_a_new_status() {
 #[test]
 fn policies_of_the_cluster_and_of_the_file_are_compiled_together() {
     let server = server();
-    server.put(cluster("taken", 1, allow("a.example")));
+    server.put(cluster("taken", allow("a.example")));
     server.put(cluster(
         "unknown-list",
-        1,
         json!({"rules": [{"action": "Deny", "to": [{"hostLists": ["nowhere"]}]}]}),
     ));
-    server.put(cluster(
-        "known-list",
-        1,
-        json!({"rules": [{"action": "Deny", "to": [{"hostLists": ["bad"]}]}]}),
-    ));
+    server.put(cluster("known-list", json!({"rules": [{"action": "Deny", "to": [{"hostLists": ["bad"]}]}]})));
     server.put(namespaced("team-a", "looks", json!({"rules": [{"action": "Allow", "tls": "Intercept"}]})));
     let policies = following(&server);
     becomes(&policies, &["known-list", "taken", "unknown-list", "team-a/looks"]);
