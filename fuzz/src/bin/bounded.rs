@@ -129,7 +129,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 14] = [
+    let targets: [Target; 15] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -139,6 +139,7 @@ fn main() {
         ("credentials", egret_fuzz::credentials),
         ("certificates", egret_fuzz::certificates),
         ("hello", egret_fuzz::hello),
+        ("object", egret_fuzz::object),
         ("when", egret_fuzz::when),
         ("origin", egret_fuzz::origin),
         ("filter", egret_fuzz::filter),
