@@ -12,6 +12,7 @@ mod config;
 mod credentials;
 mod emit;
 pub mod file;
+mod kubernetes;
 mod lists;
 mod mask;
 mod normal;
@@ -36,6 +37,7 @@ pub use command::{Form, Loaded, Verdict, check_file, check_files_with, files_of,
 pub use compile::{Compiled, ConsoleConfig, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
+pub use kubernetes::KubernetesSettings;
 pub use lists::{ListCache, ListFacts};
 pub use overrides::Overrides;
 pub use policies::rules_as_policy;

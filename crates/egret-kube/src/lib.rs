@@ -2,4 +2,5 @@
 //! certificates and status, and the index of pods by their addresses.
 
 pub mod client;
+pub mod identity;
 pub mod watch;
