@@ -1,6 +1,7 @@
 //! Checks across fields: what no schema says.
 
 mod authentication;
+mod kubernetes;
 mod policies;
 
 use std::collections::{HashMap, HashSet};
@@ -30,6 +31,7 @@ pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem
     checks.upstream();
     checks.interception();
     checks.authentication(complete);
+    checks.kubernetes();
     checks.rules(complete);
     checks.parents(complete);
     let warnings = checks.policies(complete);

@@ -18,6 +18,7 @@ use egret_core::settings::{
 use crate::checks::{listening_on, parent_name};
 use crate::config::Config;
 use crate::file::{self, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::kubernetes::KubernetesSettings;
 use crate::lists::{HostLists, ListCache, ListFacts};
 use crate::objects::{ClusterPolicy, FieldProblem};
 use crate::policies::{self, DocumentFile, rules_as_policy};
@@ -45,6 +46,8 @@ pub struct Compiled {
     pub log: LogSettings,
     /// Traces; `None` for none.
     pub tracing: Option<TracingSettings>,
+    /// The cluster; `None` outside of one.
+    pub kubernetes: Option<KubernetesSettings>,
     /// The store of flows.
     pub flows: FlowSettings,
     /// How much is kept of flows was written, rather than left to the default.
@@ -207,6 +210,7 @@ impl Config {
             console: console(&file.console, base_dir),
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
+            kubernetes: file.kubernetes.as_ref().map(|kubernetes| kubernetes.settings(base_dir)),
             flows: (&file.flows).into(),
             capture_written: file.capture.is_some(),
             loopback: file.guard.allow_loopback,

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod crd;
+pub mod identity;
 pub mod import;
 pub mod policies;
 pub mod validate;

@@ -62,6 +62,7 @@ impl Flow {
             user: identity.user.clone(),
             tls: identity.tls.clone(),
             workload: identity.workload.clone(),
+            unattributed: identity.unattributed,
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,
@@ -135,6 +136,9 @@ impl Flow {
         self.worker.metrics.bytes(more_up, more_down);
         if let Some(name) = self.record.client_name() {
             self.worker.metrics.client_bytes(name, more_up, more_down);
+        }
+        if let Some(workload) = &self.record.workload {
+            self.worker.metrics.workload_bytes(workload, more_up, more_down);
         }
         self.counted = (up, down);
     }

@@ -40,3 +40,4 @@ pub mod trace;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;
+mod workload;

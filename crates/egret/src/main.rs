@@ -5,6 +5,7 @@ mod ca;
 mod certs;
 mod check;
 mod cli;
+mod cluster;
 mod console;
 mod crds;
 mod diagnostics;
