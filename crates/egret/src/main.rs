@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod cli;
 mod cluster;
+mod cluster_policies;
 mod console;
 mod crds;
 mod diagnostics;
