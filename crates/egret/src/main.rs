@@ -1,5 +1,6 @@
 //! `egret`: the command line, and the wiring of the parts.
 
+mod api_server;
 mod banner;
 mod ca;
 mod certs;
@@ -10,6 +11,8 @@ mod diagnostics;
 mod flows;
 mod interception;
 mod machine;
+mod netpol;
+mod node;
 mod otlp;
 mod policy;
 mod proxy;
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Flows(args)) => flows::run(&args),
+        Some(Command::Netpol(args)) => netpol::run(&args),
+        Some(Command::Node(args)) => node::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
