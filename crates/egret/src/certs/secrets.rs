@@ -78,8 +78,8 @@ async fn all(args: &SecretsArgs) -> Result<Vec<Kept>, CertsError> {
     let mut kept = Vec::new();
     if args.interception {
         let make = || {
-            let ca = InterceptionCa::create(now).and_then(|ca| ca.to_pem().map_err(Into::into));
-            let (certificate, key) = ca.map_err(|error| CertsError::Usage(error.to_string()))?;
+            let ca = InterceptionCa::create(now).map_err(|error| CertsError::Usage(error.to_string()))?;
+            let (certificate, key) = ca.to_pem().map_err(|problem| CertsError::Usage(problem.to_string()))?;
             Ok((identity(INTERCEPTION_CA, certificate.as_bytes(), key.as_bytes())?, None))
         };
         kept.push(keep(&api, &Wanted { name: INTERCEPTION_CA, make: &make, stale: &|_, _| false }).await?.0);
