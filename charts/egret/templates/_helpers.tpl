@@ -96,3 +96,39 @@ flows:
 drain:
   timeout: {{ .Values.proxy.drainSeconds }}s
 {{- end -}}
+
+{{- define "egret.config.cluster" -}}
+listeners:
+  - address: 0.0.0.0:8888
+admin:
+  address: 0.0.0.0:9090
+console:
+  address: 0.0.0.0:8081
+  names:
+    {{- include "egret.serviceNames" . | nindent 4 }}
+interception:
+  ca:
+    certificate: /etc/egret/interception/tls.crt
+    key: /etc/egret/interception/tls.key
+capture: Headers
+flows:
+  memoryBytes: 256MiB
+  bodyBytes: 1GiB
+drain:
+  timeout: {{ .Values.proxy.drainSeconds }}s
+{{- end -}}
+
+{{- define "egret.clusterEnv" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- end -}}
