@@ -132,3 +132,28 @@ drain:
     fieldRef:
       fieldPath: spec.nodeName
 {{- end -}}
+
+{{- define "egret.env" -}}
+{{- if has .Values.mode (list "tunnel" "mtls") }}
+{{- if not .Values.proxy.config.listeners }}
+- name: EGRET_LISTEN
+  value: {{ ternary "0.0.0.0:8443" "0.0.0.0:8888" (eq .Values.mode "mtls") }}
+{{- if eq .Values.mode "mtls" }}
+- name: EGRET_MTLS
+  value: /etc/egret/tls
+{{- end }}
+{{- end }}
+- name: EGRET_ADMIN
+  value: 0.0.0.0:9090
+- name: EGRET_CONSOLE
+  value: "off"
+- name: EGRET_DRAIN_TIMEOUT
+  value: {{ .Values.proxy.drainSeconds }}s
+{{- end }}
+{{- if eq .Values.mode "cluster" }}
+{{ include "egret.clusterEnv" . }}
+{{- end }}
+{{- with .Values.proxy.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

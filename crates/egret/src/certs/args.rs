@@ -156,6 +156,9 @@ pub(crate) struct InitArgs {
     /// The server's names.
     #[command(flatten)]
     pub names: ServerNames,
+    /// Leave certificates that are there as they are, and end well: for what is run at every start
+    #[arg(long, conflicts_with = "force")]
+    pub keep: bool,
     /// SPIFFE ID of the client: spiffe://trust-domain/path
     #[arg(long, value_name = "ID", value_parser = Name::spiffe)]
     pub spiffe: Option<Name>,

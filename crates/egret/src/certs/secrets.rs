@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use egret_tls::authority::{
-    Authority, CA_DAYS, CaRequest, Constraints, KeyType, LeafRequest, Name, Purpose, Subject, default_server_names,
+    Authority, CA_DAYS, CaRequest, Constraints, KeyType, LeafRequest, Name, Purpose, Subject,
+    default_server_names,
 };
 use egret_tls::files::{Identity, chain_pem, identity_from_bytes, key_pem};
 use egret_tls::inspect::CertificateInfo;
@@ -111,7 +112,8 @@ async fn mutual_tls(
     let authority = Authority::from_identity(identity)?;
     let trust = chain_pem(authority.chain());
     let mut server_names = default_server_names(&args.service, namespace);
-    server_names.extend(args.san.iter().filter(|name| !server_names.contains(name)).cloned().collect::<Vec<_>>());
+    server_names
+        .extend(args.san.iter().filter(|name| !server_names.contains(name)).cloned().collect::<Vec<_>>());
     let client_names = vec![Name::Dns("egret-client".to_owned())];
     let mut kept = vec![ca];
     for (name, purpose, common_name, names) in [
@@ -150,23 +152,30 @@ async fn keep(api: &Api<Secret>, wanted: &Wanted<'_>) -> Result<(Kept, Identity)
     let parameters = PostParams { field_manager: Some("egret".to_owned()), ..PostParams::default() };
     for _ in 0..TRIES {
         let found = api.get_opt(name).await;
-        let found = found.map_err(|error| CertsError::Usage(failed(&format!("read the Secret {name}"), &error)))?;
+        let found =
+            found.map_err(|error| CertsError::Usage(failed(&format!("read the Secret {name}"), &error)))?;
         let Some(secret) = found else {
             let (identity, ca) = (wanted.make)()?;
             match api.create(&parameters, &filled(Secret::default(), name, &identity, ca)?).await {
                 Ok(_) => return Ok((kept(name, "made", &identity)?, identity)),
                 Err(error) if is_conflict(&error) => continue,
-                Err(error) => return Err(CertsError::Usage(failed(&format!("make the Secret {name}"), &error))),
+                Err(error) => {
+                    return Err(CertsError::Usage(failed(&format!("make the Secret {name}"), &error)));
+                }
             }
         };
-        let data = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+        let data =
+            |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
         let identity = identity(name, data(CERTIFICATE).unwrap_or_default(), data(KEY).unwrap_or_default())?;
         let info = output::info(&identity)?;
         if !(wanted.stale)(&info, data(CA)) {
             return Ok((Kept { name, what: "is good", info }, identity));
         }
-        let is_ours =
-            secret.metadata.labels.as_ref().is_some_and(|all| all.get(MANAGED_BY.0).is_some_and(|by| by == MANAGED_BY.1));
+        let is_ours = secret
+            .metadata
+            .labels
+            .as_ref()
+            .is_some_and(|all| all.get(MANAGED_BY.0).is_some_and(|by| by == MANAGED_BY.1));
         if !is_ours {
             return Ok((Kept { name, what: "is somebody else's, and left alone", info }, identity));
         }
@@ -191,11 +200,13 @@ fn kept(name: &'static str, what: &'static str, identity: &Identity) -> Result<K
 }
 
 fn identity(name: &str, certificate: &[u8], key: &[u8]) -> Result<Identity, CertsError> {
-    identity_from_bytes((Path::new(CERTIFICATE), certificate), Some((Path::new(KEY), key)), None).map_err(|error| {
-        CertsError::Usage(format!(
-            "the Secret {name} cannot be used: {error}. Put it right, or delete it, and a new one is made"
-        ))
-    })
+    identity_from_bytes((Path::new(CERTIFICATE), certificate), Some((Path::new(KEY), key)), None).map_err(
+        |error| {
+            CertsError::Usage(format!(
+                "the Secret {name} cannot be used: {error}. Put it right, or delete it, and a new one is made"
+            ))
+        },
+    )
 }
 
 /// The Secret with its certificate and key; what else is in it stays.

@@ -48,8 +48,10 @@ fn the_trust_store_of_debian_takes_the_ca_in_and_forgets_it() {
     for folder in ["etc/ssl/certs", "usr/share/ca-certificates", "hooks"] {
         fs::create_dir_all(node.path(folder)).unwrap();
     }
-    // Without a line in it, the tool takes it for missing and forgets nothing.
-    node.write("etc/ca-certificates.conf", "# none\n");
+    node.write("etc/ca-certificates.conf", "");
+    // A store with nothing in it at all is left as it was.
+    let other = fs::read_to_string(TestCa::new().pem()).unwrap();
+    node.write("usr/local/share/ca-certificates/other.crt", &other);
     let update = |more: &[&str]| {
         let mut command = client("update-ca-certificates");
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(more);
