@@ -24,12 +24,16 @@ fn metrics() -> BTreeSet<String> {
 
 /// Every metric in an expression, as a PromQL parser finds them.
 fn parsed(expressions: &[String]) -> BTreeSet<String> {
-    let program = "import json, re, sys, promql_parser\n\
+    let program = "import json, sys, promql_parser as p\n\
         names = set()\n\
-        for expression in json.load(sys.stdin):\n\
-        \x20   text = expression.replace('$__rate_interval', '5m')\n\
-        \x20   tree = promql_parser.parse(text)\n\
-        \x20   names |= set(re.findall(r'[a-zA-Z_:][a-zA-Z0-9_:]*(?=\\{)', tree.prettify()))\n\
+        def look(node):\n\
+        \x20   if isinstance(node, p.VectorSelector): names.add(node.name)\n\
+        \x20   for field in ('expr', 'lhs', 'rhs', 'vector_selector', 'args'):\n\
+        \x20       inner = getattr(node, field, None)\n\
+        \x20       for each in inner if isinstance(inner, list) else [inner]:\n\
+        \x20           if each is not None: look(each)\n\
+        for text in json.load(sys.stdin):\n\
+        \x20   look(p.parse(text.replace('$__rate_interval', '5m')))\n\
         print(json.dumps(sorted(names)))\n";
     let mut child =
         client(python()).args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
