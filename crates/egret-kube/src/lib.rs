@@ -1,2 +1,6 @@
 //! Egret in a cluster: the custom resources, the admission webhooks, the controller that keeps bundles,
 //! certificates and status, and the index of pods by their addresses.
+
+pub mod admission;
+pub mod inject;
+pub mod no_proxy;
