@@ -2,5 +2,7 @@
 //! certificates and status, and the index of pods by their addresses.
 
 pub mod admission;
+pub mod controller;
+pub mod crd;
 pub mod inject;
 pub mod no_proxy;

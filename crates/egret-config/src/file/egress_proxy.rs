@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use inject::{ComputedNoProxy, Inject, RestartWaves};
 pub use status::{
-    CertificateStatus, ConditionStatus, EgressProxyStatus, GenerationCount, PodCounts, PolicyFinding,
+    CertificateStatus, ConditionStatus, EffectiveProxy, EgressProxyStatus, GenerationCount, PodCounts, PolicyFinding,
     PolicyStatus, StatusCondition,
 };
 pub use trusted_ca::{CaReference, ClusterTrustBundleReference, TrustedCa, TrustedCaSource};
