@@ -62,6 +62,7 @@ pub(crate) struct Keeper {
     events: Events,
     metrics: Arc<Metrics>,
     outcomes: Outcomes,
+    trusted: Arc<Mutex<HashMap<String, Vec<CertificateDer<'static>>>>>,
     found: Changes,
     own: OwnCa,
     trust_bundles: TrustBundles,
@@ -115,6 +116,7 @@ impl Keeper {
             events: context.events.clone(),
             metrics: context.metrics.clone(),
             outcomes: context.outcomes.clone(),
+            trusted: context.trusted.clone(),
             found: context.found.clone(),
             own: OwnCa::new(&settings.namespace),
             trust_bundles: TrustBundles::default(),
@@ -166,6 +168,10 @@ impl Keeper {
             outcomes.insert(proxy.name().to_owned(), outcome);
         }
         self.last_good.retain(|name, _| outcomes.contains_key(name));
+        let trusted = self.last_good.iter().map(|(name, cas)| {
+            (name.clone(), cas.iter().map(|ca| ca.certificate.clone()).collect())
+        });
+        *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = trusted.collect();
         let wanted = self.wanted(&view, &cas, &mut outcomes);
         let states = self.publish(&wanted).await;
         self.account(&view, &states, &mut outcomes);

@@ -3,6 +3,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod files;
+pub(crate) mod keep;
 pub(crate) mod register;
 pub(crate) mod secret;
 pub(crate) mod serving;
