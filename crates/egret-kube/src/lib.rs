@@ -6,3 +6,4 @@ pub mod controller;
 pub mod crd;
 pub mod inject;
 pub mod no_proxy;
+pub mod validate;

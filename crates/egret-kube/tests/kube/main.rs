@@ -3,3 +3,4 @@
 mod admits;
 mod crds;
 mod structural;
+mod validate;
