@@ -29,7 +29,7 @@ use egret_core::settings::{DrainSettings, ProcessSettings};
 pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use egress_proxy::{
     CaReference, CertificateStatus, ClusterTrustBundleReference, ComputedNoProxy, ConditionStatus,
-    EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec, EgressProxyStatus,
+    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec, EgressProxyStatus,
     ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus, RestartWaves, Rollout,
     SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
 };

@@ -249,8 +249,7 @@ impl Elector {
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(MicroTime(Timestamp::now()));
-        let released = self.api.replace(&self.name, &parameters(), &lease);
-        match timeout(self.times.retry, released).await {
+        match timeout(self.times.retry, self.api.replace(&self.name, &parameters(), &lease)).await {
             Ok(Ok(_)) => tracing::info!(lease = %self.name, "the Lease was given back"),
             Ok(Err(error)) => tracing::debug!(%error, "the Lease could not be given back; it runs out"),
             Err(_) => tracing::debug!("the Lease could not be given back in time; it runs out"),

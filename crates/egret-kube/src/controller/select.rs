@@ -10,9 +10,9 @@ use kube::ResourceExt as _;
 
 /// Namespaces that are never given anything.
 pub(crate) const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
-/// On a namespace: it is not to be given anything.
+/// On a namespace: it is not to be given anything, if it says one of these.
 pub(crate) const INJECT: &str = "egret.dev/inject";
-const DISABLED: &str = "disabled";
+const DISABLED: [&str; 2] = ["disabled", "false"];
 
 /// A selector as the API server takes it in a query.
 pub(crate) fn query(selector: &LabelSelector) -> String {
@@ -32,7 +32,13 @@ pub(crate) fn query(selector: &LabelSelector) -> String {
 
 /// Whether a selector selects these labels; without one, all are selected.
 pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
-    let Some(selector) = selector else { return true };
+    let labels: Vec<(Arc<str>, Arc<str>)> =
+        labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
+    selector.is_none_or(|selector| compiled(selector).matches(&labels))
+}
+
+/// A selector as the core evaluates it.
+pub(crate) fn compiled(selector: &LabelSelector) -> Selector {
     let equal = selector.match_labels.iter().map(|(key, value)| Requirement {
         key: key.as_str().into(),
         operator: Operator::In,
@@ -48,10 +54,7 @@ pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String
         },
         values: one.values.iter().map(|value| value.as_str().into()).collect(),
     });
-    let selector = Selector { requirements: equal.chain(expressions).collect() };
-    let labels: Vec<(Arc<str>, Arc<str>)> =
-        labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
-    selector.matches(&labels)
+    Selector { requirements: equal.chain(expressions).collect() }
 }
 
 /// Whether an EgressProxy is for a namespace. `own` is that of the installation.
@@ -60,7 +63,7 @@ pub(crate) fn is_for(spec: &EgressProxySpec, namespace: &Namespace, own: &str) -
     spec.enabled
         && name != own
         && !SYSTEM.contains(&name.as_str())
-        && namespace.labels().get(INJECT).is_none_or(|value| value != DISABLED)
+        && namespace.labels().get(INJECT).is_none_or(|value| !DISABLED.contains(&value.as_str()))
         && selects(spec.namespace_selector.as_ref(), namespace.labels())
 }
 

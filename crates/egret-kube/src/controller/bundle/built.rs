@@ -79,8 +79,9 @@ impl Built {
         };
         let Ok(mut found) = read(bytes) else { return false };
         let mut wanted = self.certificates.clone();
-        found.sort();
-        wanted.sort();
+        for list in [&mut found, &mut wanted] {
+            list.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        }
         found == wanted
     }
 

@@ -73,7 +73,9 @@ pub(crate) struct Keeper {
     asking: Watched<PartialObjectMeta<ConfigMap>>,
     changes: Changes,
     last_good: HashMap<String, Vec<Ca>>,
-    in_cluster: Option<String>,
+    /// What is published as ClusterTrustBundles.
+    in_cluster: HashMap<String, String>,
+    cleaned: bool,
 }
 
 /// What a round needs to know of the cluster.
@@ -127,7 +129,8 @@ impl Keeper {
             asking,
             changes,
             last_good: HashMap::new(),
-            in_cluster: None,
+            in_cluster: HashMap::new(),
+            cleaned: false,
         }
     }
 
@@ -180,10 +183,12 @@ impl Keeper {
             went_well &= self.clean(&view).await;
         }
         went_well &= self.fill_labelled(&view, &wanted).await;
-        went_well &= self.publish_in_cluster(&cas).await;
+        went_well &= self.publish_in_cluster(&view, &cas).await;
         self.rotate(went_well && !view.unsure, now).await;
         went_well &= outcomes.values().all(|outcome| outcome.trouble.is_none());
-        let used: Vec<_> = wanted.values().map(|(own, _)| own.clone()).chain([Vec::new()]).collect();
+        let of_proxies = cas.values().flatten().map(|cas| cas.iter().map(|ca| ca.certificate.clone()).collect());
+        let used: Vec<_> =
+            wanted.values().map(|(own, _)| own.clone()).chain(of_proxies).chain([Vec::new()]).collect();
         self.cache.keep_only(&used);
         let changed = {
             let mut known = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -380,29 +385,41 @@ impl Keeper {
         went_well
     }
 
-    /// All our CAs together, as a ClusterTrustBundle.
-    async fn publish_in_cluster(&mut self, cas: &HashMap<String, Option<Vec<Ca>>>) -> bool {
-        let mut own: Vec<CertificateDer<'static>> =
-            cas.values().flatten().flatten().map(|ca| ca.certificate.clone()).collect();
-        own.sort();
-        own.dedup();
-        if own.is_empty() {
-            return true;
-        }
-        let Ok(built) = self.cache.of(&own) else { return false };
-        if self.in_cluster.as_ref() == Some(&built.hash) {
-            return true;
-        }
-        match self.trust_bundles.publish(&self.client, &built).await {
-            Ok(()) => {
-                self.in_cluster = Some(built.hash.clone());
-                true
+    /// The CAs of each EgressProxy, as ClusterTrustBundles.
+    async fn publish_in_cluster(&mut self, view: &View, cas: &HashMap<String, Option<Vec<Ca>>>) -> bool {
+        let mut went_well = true;
+        let known = cas.iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
+        for (name, found) in known.filter(|(_, found)| !found.is_empty()) {
+            let own: Vec<_> = found.iter().map(|ca| ca.certificate.clone()).collect();
+            let Ok(built) = self.cache.of(&own) else { continue };
+            if self.in_cluster.get(name) == Some(&built.hash) {
+                continue;
             }
-            Err(failure) => {
-                tracing::warn!(why = explain(&failure), "the ClusterTrustBundle could not be written");
-                false
+            match self.trust_bundles.publish(&self.client, name, &built).await {
+                Ok(()) => {
+                    self.in_cluster.insert(name.clone(), built.hash.clone());
+                }
+                Err(failure) => {
+                    went_well = false;
+                    tracing::warn!(why = explain(&failure), "a ClusterTrustBundle could not be written");
+                }
             }
         }
+        let gone = self.in_cluster.keys().any(|name| !cas.contains_key(name));
+        if !view.unsure && (gone || !self.cleaned) {
+            let names: Vec<&str> = cas.keys().map(String::as_str).collect();
+            match self.trust_bundles.keep_only(&self.client, &names).await {
+                Ok(()) => {
+                    self.in_cluster.retain(|name, _| cas.contains_key(name));
+                    self.cleaned = true;
+                }
+                Err(failure) => {
+                    went_well = false;
+                    tracing::warn!(why = explain(&failure), "ClusterTrustBundles could not be taken away");
+                }
+            }
+        }
+        went_well
     }
 
     async fn rotate(&self, published: bool, now: Timestamp) {

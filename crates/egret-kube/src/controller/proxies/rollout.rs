@@ -51,7 +51,6 @@ pub(crate) enum Progress {
 }
 
 /// Restarts and annotates.
-#[derive(Debug)]
 pub(crate) struct Rollouts {
     client: Client,
     events: Events,
@@ -324,8 +323,8 @@ enum Tried {
 
 async fn set_outdated(client: &Client, owner: &Owner, mark: Option<&str>) -> Result<(), Failure> {
     let patch = json!({ "metadata": { "annotations": { OUTDATED: mark } } });
-    let patched = owner.api(client).patch_metadata(&owner.name, &parameters(), &Patch::Merge(&patch));
-    match within(patched).await {
+    let api = owner.api(client);
+    match within(api.patch_metadata(&owner.name, &parameters(), &Patch::Merge(&patch))).await {
         Err(failure) if failure.is_gone() => Ok(()),
         result => result.map(drop),
     }

@@ -69,7 +69,7 @@ pub(crate) fn plan(
     now: Timestamp,
 ) -> Result<Step, String> {
     let Some(stored) = stored else {
-        return Ok(Step::Store(Box::new(make(names, days, now)?.0), "there was none"));
+        return Ok(Step::Store(Box::new(make(names, days, now)?), "there was none"));
     };
     let looked = look(&stored.certificate, &stored.key, &stored.trust, names, now);
     let Ok(info) = looked else {
@@ -77,7 +77,7 @@ pub(crate) fn plan(
         if let Some(switched) = switch(stored, names, now) {
             return Ok(Step::Store(Box::new(switched), "the one before could not be used any more"));
         }
-        return Ok(Step::Store(Box::new(make(names, days, now)?.0), "the one before could not be used"));
+        return Ok(Step::Store(Box::new(make(names, days, now)?), "the one before could not be used"));
     };
     let since = stored.since.unwrap_or(info.not_before);
     let after = |span: SignedDuration| since.checked_add(span).unwrap_or(now);
@@ -92,14 +92,17 @@ pub(crate) fn plan(
     }
     let renew = renewal(&info);
     if now >= renew {
-        let (mut made, _) = make(names, days, now)?;
+        let made = make(names, days, now)?;
         let mut trust = trust_of(&stored.trust, now);
         trust.extend(trust_of(&made.trust, now));
-        made.next = Some(Staged { certificate: made.certificate, key: made.key });
-        made.certificate.clone_from(&stored.certificate);
-        made.key = stored.key.clone();
-        made.trust = chain_pem(&trust).into_bytes();
-        return Ok(Step::Store(Box::new(made), "the one before ends soon"));
+        let staged = Stored {
+            certificate: stored.certificate.clone(),
+            key: stored.key.clone(),
+            trust: chain_pem(&trust).into_bytes(),
+            next: Some(Staged { certificate: made.certificate, key: made.key }),
+            since: Some(now),
+        };
+        return Ok(Step::Store(Box::new(staged), "the one before ends soon"));
     }
     let trust = trust_of(&stored.trust, now);
     if trust.len() > 1 {
@@ -133,7 +136,7 @@ fn switch(stored: &Stored, names: &[Name], now: Timestamp) -> Option<Stored> {
 }
 
 /// Makes a CA and what it signs, and forgets the CA's key.
-fn make(names: &[Name], days: u32, now: Timestamp) -> Result<(Stored, Identity), String> {
+fn make(names: &[Name], days: u32, now: Timestamp) -> Result<Stored, String> {
     let subject = |common_name: String| Subject { common_name, organization: Some("Egret".to_owned()) };
     let tag = now.as_second();
     let authority = Authority::create(
@@ -156,14 +159,13 @@ fn make(names: &[Name], days: u32, now: Timestamp) -> Result<(Stored, Identity),
     };
     let identity = authority.issue(&request, now).map_err(|error| error.to_string())?;
     let key = key_pem(&identity.key).map_err(|problem| problem.to_string())?;
-    let stored = Stored {
+    Ok(Stored {
         certificate: chain_pem(&identity.chain).into_bytes(),
         key: Zeroizing::new(key.as_bytes().to_vec()),
         trust: chain_pem(authority.chain()).into_bytes(),
         next: None,
         since: Some(now),
-    };
-    Ok((stored, identity))
+    })
 }
 
 /// The names that the certificate is for: as the API server calls it, by Service or by URL, and from here.

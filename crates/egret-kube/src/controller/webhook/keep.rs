@@ -22,6 +22,7 @@ use super::files::Files;
 use super::register::{Client as WebhookClient, INJECT_PATH, OBJECTS, PODS, covers, mutating, url_of, validating};
 use super::secret;
 use super::serving::Serving;
+use crate::admission::Certificates;
 use crate::controller::api::{Failure, explain, within};
 use crate::controller::metrics::Metrics;
 use crate::controller::settings::{MANAGER, Settings, WEBHOOK_SECRET, WEBHOOKS};
@@ -47,8 +48,13 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// Begins to look.
-    pub(crate) fn watch(tasks: &mut JoinSet<()>, client: &Client, settings: &Settings) -> Self {
-        let (changes, serving) = (Changes::new(), Arc::new(Serving::default()));
+    pub(crate) fn watch(
+        tasks: &mut JoinSet<()>,
+        client: &Client,
+        settings: &Settings,
+        certificates: Certificates,
+    ) -> Self {
+        let (changes, serving) = (Changes::new(), Arc::new(Serving::new(certificates)));
         let trust: Arc<std::sync::Mutex<Option<Vec<u8>>>> = Arc::default();
         if let Some(dir) = &settings.webhook_cert {
             tasks.spawn(show_files(dir.clone(), serving.clone(), trust.clone(), changes.clone()));
@@ -107,7 +113,7 @@ fn show(
     source: &str,
     said: &mut Option<String>,
 ) {
-    match found.and_then(|identity| serving.show(identity)) {
+    match found.and_then(|identity| serving.show(&identity)) {
         Ok(true) => {
             *said = None;
             let until = serving.not_after().map(|until| until.to_string()).unwrap_or_default();

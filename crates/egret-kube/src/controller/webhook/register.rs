@@ -13,7 +13,7 @@ use crate::controller::labels;
 use crate::controller::settings::{Settings, WEBHOOKS};
 
 /// Where the webhook asks for pods.
-pub(crate) const INJECT_PATH: &str = "/inject";
+pub(crate) const INJECT_PATH: &str = "/mutate";
 /// Where it asks for Egret's own kinds.
 pub(crate) const VALIDATE_PATH: &str = "/validate";
 /// The webhook of pods.
