@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 pub use choose::{Choice, Snapshot};
 pub use patch::{Operation, pointer};
 pub use proxy::{CompiledProxy, Labels, labels};
+pub(crate) use report::clean;
 pub use report::{MAX_WARNING_CHARS, MAX_WARNINGS};
 pub use trust::{
     Effect, STORE_PASSWORD, Trust, TrustVolume, TrustedFile, VARIABLES, Variable, WELL_KNOWN_PATHS,
