@@ -49,15 +49,6 @@ pub(crate) struct Metrics {
     pub(crate) events_dropped: Counter<u64, AtomicU64>,
 }
 
-/// What is read at each scrape.
-#[derive(Debug, Default)]
-pub(crate) struct Scraped {
-    pub(crate) watch_current: Family<Kind, Gauge>,
-    pub(crate) watch_failures: Family<Kind, Gauge>,
-    pub(crate) watch_restarts: Family<Kind, Gauge>,
-    pub(crate) not_after: Gauge<i64, AtomicI64>,
-}
-
 impl Metrics {
     /// A round of work is over.
     pub(crate) fn done(&self, what: &'static str, went_well: bool) {
@@ -67,7 +58,6 @@ impl Metrics {
 
     /// Puts the metrics into a registry.
     pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
-        let help = |name: &str| METRICS.iter().find(|row| row.0 == name).map_or("", |row| row.3);
         registry.register("egret_controller_leader", help("egret_controller_leader"), self.leader.clone());
         registry.register(
             "egret_controller_leader_changes",
@@ -96,4 +86,9 @@ impl Metrics {
             self.events_dropped.clone(),
         );
     }
+}
+
+/// What a metric means.
+pub(crate) fn help(name: &str) -> &'static str {
+    METRICS.iter().find(|row| row.0 == name).map_or("", |row| row.3)
 }

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 pub use connect::{Access, ConnectError, Connected, connect};
 pub use metrics::METRICS;
+pub use run::{Controller, StartError, Status};
 
 pub use settings::{CA_NAME, LEASE, LeaseTimes, NAMESPACE, SERVICE, Settings, WEBHOOK_SECRET, WEBHOOKS};
 

@@ -9,9 +9,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ResourceExt as _};
 use kube::core::PartialObjectMeta;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ use super::connect::{Connected, chain};
 use super::facts::Facts;
 use super::lease::Elector;
 use super::leader::lead;
-use super::metrics::{Kind, Metrics};
+use super::metrics::{Kind, Metrics, help};
 use super::proxies::compile::snapshot;
 use super::settings::{LEASE, Settings};
 use super::watch::Health;
@@ -280,27 +281,26 @@ impl Collector for Scraped {
         let Some(parts) = parts else { return Ok(()) };
         let mut lists: Vec<&Arc<Health>> = parts.facts.health().to_vec();
         lists.extend(parts.shown.health());
-        let figures: [(&str, MetricType, fn(&Health) -> i64); 3] = [
-            ("egret_controller_watch_current", MetricType::Gauge, |health| i64::from(health.is_current())),
-            ("egret_controller_watch_failures", MetricType::Gauge, |health| count(health.failures())),
-            ("egret_controller_watch_restarts", MetricType::Gauge, |health| count(health.restarts())),
+        let name = "egret_controller_watch_current";
+        let mut family = encoder.encode_descriptor(name, help(name), None, MetricType::Gauge)?;
+        for health in &lists {
+            let labels = Kind { kind: health.kind };
+            ConstGauge::new(i64::from(health.is_current())).encode(family.encode_family(&labels)?)?;
+        }
+        let counters: [(&str, fn(&Health) -> u64); 2] = [
+            ("egret_controller_watch_failures", Health::failures),
+            ("egret_controller_watch_restarts", Health::restarts),
         ];
-        for (name, kind, figure) in figures {
-            let help = super::metrics::help(name);
-            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for (name, figure) in counters {
+            let meaning = help(&format!("{name}_total"));
+            let mut family = encoder.encode_descriptor(name, meaning, None, MetricType::Counter)?;
             for health in &lists {
                 let labels = Kind { kind: health.kind };
-                let encoder = family.encode_family(&labels)?;
-                prometheus_client::encoding::EncodeMetric::encode(&ConstGauge::new(figure(health)), encoder)?;
+                ConstCounter::new(figure(health)).encode(family.encode_family(&labels)?)?;
             }
         }
         let name = "egret_controller_webhook_certificate_not_after_timestamp_seconds";
         let not_after = parts.shown.serving.not_after().map_or(0, |at| at.as_second());
-        let encoder = encoder.encode_descriptor(name, super::metrics::help(name), None, MetricType::Gauge)?;
-        prometheus_client::encoding::EncodeMetric::encode(&ConstGauge::new(not_after), encoder)
+        ConstGauge::new(not_after).encode(encoder.encode_descriptor(name, help(name), None, MetricType::Gauge)?)
     }
-}
-
-fn count(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
