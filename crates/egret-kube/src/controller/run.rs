@@ -169,7 +169,7 @@ impl Controller {
         self,
         listener: TcpListener,
         stop: watch::Receiver<bool>,
-        drain: Duration,
+        drain: watch::Receiver<Duration>,
     ) -> std::io::Result<()> {
         let client = &self.connected.client;
         let mut tasks = JoinSet::new();
@@ -190,6 +190,7 @@ impl Controller {
         let served = self.webhook.serve(listener, async {
             let _ = end.wait_for(|stop| *stop).await;
             self.webhook.begin_drain();
+            let drain = *drain.borrow();
             tokio::time::sleep(drain).await;
         });
         let result = tokio::select! {

@@ -15,9 +15,12 @@ pub const WEBHOOK_SECRET: &str = "egret-webhook-tls";
 /// The Secret with the CA of interception, and the ConfigMap with the bundles in each selected namespace.
 pub const CA_NAME: &str = "egret-ca";
 /// The field manager of everything that is applied.
-pub const MANAGER: &str = "egret";
+pub(crate) const MANAGER: &str = "egret";
 /// The webhook configurations, mutating and validating.
 pub const WEBHOOKS: &str = "egret";
+
+/// How long certificates of the webhook are valid, in days. They are changed when two thirds are over.
+pub const CERTIFICATE_DAYS: u32 = 365;
 
 /// Settings of a controller.
 #[derive(Clone, Debug)]
