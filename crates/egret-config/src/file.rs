@@ -3,6 +3,7 @@
 //! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
 
 mod authentication;
+mod egress_proxy;
 mod flows;
 mod guard;
 mod http;
@@ -26,6 +27,12 @@ use serde::{Deserialize, Serialize};
 use egret_core::settings::{DrainSettings, ProcessSettings};
 
 pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
+pub use egress_proxy::{
+    CaReference, CertificateStatus, ClusterTrustBundleReference, ComputedNoProxy, ConditionStatus,
+    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec, EgressProxyStatus,
+    ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus, RestartWaves, Rollout,
+    SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
+};
 pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};

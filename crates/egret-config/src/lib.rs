@@ -15,6 +15,7 @@ pub mod file;
 mod lists;
 mod mask;
 mod normal;
+mod objects;
 mod overrides;
 mod policies;
 mod problem;
@@ -37,6 +38,7 @@ pub use compile::{Compiled, ConsoleConfig, LogSettings, PolicySet, TracingSettin
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
 pub use lists::{ListCache, ListFacts};
+pub use objects::{CheckedObject, ClusterObject, ClusterPolicy, FieldProblem, check_object};
 pub use overrides::Overrides;
 pub use policies::rules_as_policy;
 pub use problem::{Place, Problem, Quote};

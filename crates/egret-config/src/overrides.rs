@@ -162,6 +162,7 @@ impl Overrides {
                 path: String::new(),
                 message: "the listeners of the configuration speak TLS, and these would not".to_owned(),
                 help: Some("write the addresses into `listeners`, each with its `tls`".to_owned()),
+                child: None,
             });
         }
         let item = |text: &String| map(&listen, [("address", text_node(&listen, text))]);
@@ -205,6 +206,7 @@ impl Overrides {
                 path: String::new(),
                 message: "there is no parent proxy that it could be about".to_owned(),
                 help: Some("give --parent as well, or parents in the configuration".to_owned()),
+                child: None,
             });
         };
         for group in groups {

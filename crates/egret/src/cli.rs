@@ -7,6 +7,7 @@ use egret_config::Overrides;
 
 use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
+use crate::controller::ControllerArgs;
 use crate::flows::FlowsArgs;
 use crate::netpol::NetpolArgs;
 use crate::node::NodeArgs;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Make certificates for TLS to the proxy, look at them, renew them
     Certs(Box<CertsArgs>),
+    /// Run the controller of a cluster: injection into pods, NO_PROXY, CAs, status
+    Controller(Box<ControllerArgs>),
     /// Show, export and change the CA that signs for origins when TLS is intercepted
     Ca(Box<CaArgs>),
     /// Add, check, remove and list the users of an htpasswd file

@@ -7,6 +7,7 @@ mod certs;
 mod check;
 mod cli;
 mod console;
+mod controller;
 mod diagnostics;
 mod flows;
 mod interception;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Certs(args)) => certs::run(&args),
+        Some(Command::Controller(args)) => controller::run(&args),
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Flows(args)) => flows::run(&args),

@@ -97,6 +97,7 @@ impl DocumentFile {
                     path: String::new(),
                     message: format!("a policy cannot be read: {error}"),
                     help: None,
+                    child: None,
                 }),
                 Err(_) => {}
             }

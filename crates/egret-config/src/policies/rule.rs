@@ -17,7 +17,13 @@ pub(super) fn name(rule: &PolicyRule, index: usize) -> String {
 }
 
 /// Everything that is wrong with the rules of a policy.
-pub(super) fn check(findings: &mut Findings, placed: &Placed<'_>, known: &KnownLists<'_>, complete: bool) {
+/// Without `known`, nobody knows here which lists there are.
+pub(super) fn check(
+    findings: &mut Findings,
+    placed: &Placed<'_>,
+    known: Option<&KnownLists<'_>>,
+    complete: bool,
+) {
     let mut names: HashMap<String, String> = HashMap::new();
     for (index, rule) in placed.document.spec.rules.iter().enumerate() {
         if findings.is_full() {

@@ -1,0 +1,6 @@
+//! What the API server is told, and what it tells.
+
+mod admits;
+mod crds;
+mod structural;
+mod validate;
