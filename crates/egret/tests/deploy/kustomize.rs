@@ -189,3 +189,16 @@ fn monitoring_fits_what_it_watches() {
     assert_eq!(Schemas::with(&objects).problems(&objects), Vec::<String>::new());
     assert_eq!(sense::problems(&objects), Vec::<String>::new());
 }
+
+#[test]
+fn links_in_the_walk_throughs_lead_somewhere() {
+    let modes = MODES.map(|mode| format!("deploy/{mode}/README.md"));
+    let pages = modes.into_iter().chain(["deploy/README.md".to_owned(), "charts/egret/README.md".to_owned()]);
+    for page in pages.map(|page| root().join(page)) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).map(|part| part.split([')', '#']).next().unwrap());
+        for target in targets.filter(|target| !target.contains("://")) {
+            assert!(page.parent().unwrap().join(target).exists(), "{}: {target}", page.display());
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod netpol;
 mod objects;
 mod openapi;
 mod parity;
+mod secrets;
 mod sense;
 
 use std::io::Write as _;

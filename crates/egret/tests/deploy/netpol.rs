@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use egret_testkit::ApiServer;
 use serde_json::{Value, json};
 
 use super::*;
@@ -117,4 +118,57 @@ fn refuses_what_would_shut_the_proxy_in_or_be_no_policy() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
         assert!(error.contains(words) && output.stdout.is_empty(), "{arguments:?}: {error}");
     }
+}
+
+fn namespace(name: &str, labels: Value) -> Value {
+    let mut all = json!({ "kubernetes.io/metadata.name": name });
+    all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": all } })
+}
+
+#[test]
+fn all_is_every_namespace_but_those_that_must_stay_open() {
+    let api = ApiServer::start();
+    for name in ["kube-system", "egret-system", "shop", "web", "legacy"] {
+        api.put(namespace(name, json!({})));
+    }
+    api.put(namespace("infra", json!({ "egret.dev/inject": "disabled" })));
+    let kubeconfig = api.kubeconfig();
+    let output = netpol(&["--all", "--exclude", "legacy,default", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "# Left out: kube-system (the cluster's own)",
+        "# Left out: egret-system (the proxy's own)",
+        "# Left out: legacy (--exclude)",
+        "# Left out: infra (label egret.dev/inject: disabled)",
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+    let objects = objects_of(&text);
+    let names: Vec<&str> = objects.iter().map(|o| o["metadata"]["namespace"].as_str().unwrap()).collect();
+    assert_eq!(names, ["shop", "web"]);
+    // What is printed can be applied.
+    for object in objects {
+        let answered = api.call("POST", &format!("/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies", object["metadata"]["namespace"].as_str().unwrap()), &[], &object);
+        assert_eq!(answered.status, 201, "{answered:?}");
+    }
+}
+
+#[test]
+fn the_api_server_stays_reachable_where_the_cluster_says_it_is() {
+    let api = ApiServer::start();
+    let kubeconfig = api.kubeconfig();
+    let arguments = ["-n", "shop", "--api-server", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    api.put(json!({ "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": { "name": "kubernetes", "namespace": "default", "labels": { "kubernetes.io/service-name": "kubernetes" } },
+        "endpoints": [{ "addresses": ["192.0.2.10"] }, { "addresses": ["192.0.2.11"] }], "ports": [{ "name": "https", "port": 6443, "protocol": "TCP" }] }));
+    let egress = policies(&arguments)[0]["spec"]["egress"].clone();
+    for (index, address) in [(2, "192.0.2.10/32"), (3, "192.0.2.11/32")] {
+        let rule = json!({ "to": [{ "ipBlock": { "cidr": address } }], "ports": [{ "protocol": "TCP", "port": 6443 }] });
+        assert_eq!(egress[index], rule);
+    }
+    api.set_away(true);
+    let output = netpol(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read where the API server is"));
 }
