@@ -16,7 +16,7 @@ fn value_sets() -> Vec<Value> {
         json!({ "mode": "cluster", "egressProxy": { "create": true, "spec": { "noProxy": [".corp.example"], "rollout": "Restart" } } }),
         json!({ "mode": "cluster", "proxy": { "kind": "DaemonSet", "tolerations": [{ "operator": "Exists" }] } }),
         json!({ "mode": "tunnel", "proxy": { "config": { "rules": { "allow": [{ "hosts": ["example.com"] }] } }, "replicas": 5 } }),
-        json!({ "mode": "tunnel", "autoscaling": { "enabled": true, "tunnels": null }, "podDisruptionBudget": { "enabled": true, "maxUnavailable": "25%" }, "networkPolicy": { "enabled": true } }),
+        json!({ "mode": "tunnel", "autoscaling": { "enabled": true, "tunnels": null }, "podDisruptionBudget": { "enabled": true, "maxUnavailable": "25%" }, "networkPolicy": { "enabled": true, "clientCIDRs": ["10.0.0.0/16", "fd00::/8"] } }),
         json!({ "mode": "mtls", "certificates": { "job": false }, "autoscaling": { "enabled": false } }),
         json!({ "mode": "intercept", "fullnameOverride": "out", "image": { "digest": format!("sha256:{}", "0".repeat(64)) }, "imagePullSecrets": [{ "name": "registry" }] }),
         json!({ "mode": "cluster", "monitoring": { "serviceMonitor": true, "prometheusRule": true, "dashboard": true, "labels": { "release": "prometheus" } }, "controller": { "priorityClassName": "", "replicas": 3 } }),
@@ -61,6 +61,7 @@ fn refuses_values_that_mean_nothing() {
         (json!({ "fullnameOverride": "Egret_1" }), "/fullnameOverride"),
         (json!({ "service": { "type": "Ingress" } }), "/service/type"),
         (json!({ "podDisruptionBudget": { "maxUnavailable": 0 } }), "/podDisruptionBudget/maxUnavailable"),
+        (json!({ "networkPolicy": { "clientCIDRs": ["10.0.0.0"] } }), "/networkPolicy/clientCIDRs"),
         (json!({ "monitoring": { "interval": "often" } }), "/monitoring/interval"),
         (json!({ "controller": { "replicas": 0 } }), "/controller/replicas"),
         (

@@ -150,7 +150,12 @@ fn examples_are_what_the_custom_resources_take() {
         assert_eq!(schemas.problems(&objects), Vec::<String>::new());
         count += objects.len();
     }
-    assert!(count >= 2);
+    let page = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    for block in page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        assert_eq!(schemas.problems(&objects_of(block)), Vec::<String>::new(), "{block}");
+        count += 1;
+    }
+    assert!(count >= 3);
 }
 
 #[test]

@@ -134,7 +134,8 @@ fn all_is_every_namespace_but_those_that_must_stay_open() {
     }
     api.put(namespace("infra", json!({ "egret.dev/inject": "disabled" })));
     let kubeconfig = api.kubeconfig();
-    let output = netpol(&["--all", "--exclude", "legacy,default", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let output =
+        netpol(&["--all", "--exclude", "legacy,default", "--kubeconfig", kubeconfig.to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
     for line in [
         "# Left out: kube-system (the cluster's own)",
@@ -149,7 +150,15 @@ fn all_is_every_namespace_but_those_that_must_stay_open() {
     assert_eq!(names, ["shop", "web"]);
     // What is printed can be applied.
     for object in objects {
-        let answered = api.call("POST", &format!("/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies", object["metadata"]["namespace"].as_str().unwrap()), &[], &object);
+        let answered = api.call(
+            "POST",
+            &format!(
+                "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+                object["metadata"]["namespace"].as_str().unwrap()
+            ),
+            &[],
+            &object,
+        );
         assert_eq!(answered.status, 201, "{answered:?}");
     }
 }

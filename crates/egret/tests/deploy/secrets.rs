@@ -65,7 +65,9 @@ fn a_client_with_its_secret_passes_a_proxy_with_its_own() {
     curl.args(["-sS", "--fail", "--proxy", &format!("https://egret.egret-system:{port}")]);
     // The name of the Service, as pods reach it.
     curl.args(["--resolve", &format!("egret.egret-system:{port}:127.0.0.1")]);
-    for (flag, file) in [("--proxy-cacert", "ca.crt"), ("--proxy-cert", "tls.crt"), ("--proxy-key", "tls.key")] {
+    for (flag, file) in
+        [("--proxy-cacert", "ca.crt"), ("--proxy-cert", "tls.crt"), ("--proxy-key", "tls.key")]
+    {
         curl.arg(flag).arg(client_files.join(file));
     }
     succeed(curl.arg(origin.url("/")));
@@ -115,7 +117,8 @@ fn the_proxy_signs_with_the_ca_of_the_secret() {
     let api = server();
     ok(&api, &["--interception"]);
     let folder = tempfile::tempdir().unwrap();
-    let files = mounted(&folder, &secret(&api, "egret-ca"), &[("tls.crt", "tls.crt"), ("tls.key", "tls.key")]);
+    let files =
+        mounted(&folder, &secret(&api, "egret-ca"), &[("tls.crt", "tls.crt"), ("tls.key", "tls.key")]);
     let text = succeed(
         client(env!("CARGO_BIN_EXE_egret"))
             .args(["ca", "show", "--ca"])
