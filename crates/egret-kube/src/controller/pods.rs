@@ -43,11 +43,6 @@ impl Pods {
         self.watched.health.is_read()
     }
 
-    /// How current they are.
-    pub(crate) fn health(&self) -> &Arc<super::watch::Health> {
-        &self.watched.health
-    }
-
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Arc<PartialObjectMeta<Pod>>> {
         self.watched.store.state()
