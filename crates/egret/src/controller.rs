@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use egret_config::{LogFormat, LogLevel, LogSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
-use egret_kube::controller::{Access, CERTIFICATE_DAYS, Controller, LeaseTimes, NAMESPACE, SERVICE, Settings, Status, WEBHOOKS, connect};
+use egret_kube::controller::{
+    Access, CERTIFICATE_DAYS, Controller, LeaseTimes, NAMESPACE, SERVICE, Settings, Status, WEBHOOKS, connect,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -146,7 +148,8 @@ fn identity() -> String {
 
 /// Runs the controller until a signal ends it.
 pub(crate) fn run(args: &ControllerArgs) -> ExitCode {
-    let _diagnostics = Diagnostics::start(&LogSettings { level: args.log_level, format: args.diagnostics_format });
+    let _diagnostics =
+        Diagnostics::start(&LogSettings { level: args.log_level, format: args.diagnostics_format });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail("the runtime cannot be started", &error.to_string()),
@@ -175,7 +178,9 @@ async fn serve(args: &ControllerArgs) -> Result<(), Failure> {
         "off" => None,
         address => {
             let address: SocketAddr = address.parse().map_err(|_| {
-                start(format!("--admin is `{address}`; write an IP address and port, as in 0.0.0.0:9090, or off"))
+                start(format!(
+                    "--admin is `{address}`; write an IP address and port, as in 0.0.0.0:9090, or off"
+                ))
             })?;
             Some(bind(address, "--admin")?)
         }

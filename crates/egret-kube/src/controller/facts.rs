@@ -12,8 +12,8 @@ use kube::{Client, Error, Resource};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::api::jittered;
 use super::api::{Failure, within};
-use super::backoff::jittered;
 use super::settings::Settings;
 use super::watch::{Changes, Health, Watched, keep};
 use crate::crd::EgressProxy;
@@ -56,14 +56,8 @@ impl Facts {
         let one = |name: &str| Config::default().fields(&format!("metadata.name={name}"));
         let kubernetes = Config::default().labels("kubernetes.io/service-name=kubernetes");
         let in_default = |client: &Client| client.clone();
-        let service_cidrs: Watched<ServiceCIDR> = keep(
-            tasks,
-            Api::all(client.clone()),
-            Config::default(),
-            "ServiceCIDR",
-            trim_metadata,
-            &changes,
-        );
+        let service_cidrs: Watched<ServiceCIDR> =
+            keep(tasks, Api::all(client.clone()), Config::default(), "ServiceCIDR", trim_metadata, &changes);
         let facts = Self {
             namespaces: keep(
                 tasks,
@@ -137,8 +131,7 @@ impl Facts {
             all.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
             all
         }
-        let (cidrs, nodes, endpoints) =
-            (all(&self.service_cidrs), all(&self.nodes), all(&self.endpoints));
+        let (cidrs, nodes, endpoints) = (all(&self.service_cidrs), all(&self.nodes), all(&self.endpoints));
         let kubernetes = all(&self.kubernetes);
         let slow = self.slow();
         let served = self.service_cidrs.health.is_read() && !self.service_cidrs.health.is_absent();

@@ -200,7 +200,14 @@ pub(crate) fn keep<K>(
     changes: &Changes,
 ) -> Watched<K>
 where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     let (reader, writer) = store();
@@ -217,7 +224,14 @@ async fn follow<K>(
     trim: fn(&mut K),
     changes: Changes,
 ) where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     loop {

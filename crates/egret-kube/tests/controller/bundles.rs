@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use egret_testkit::ApiServer;
 use serde_json::{Value, json};
 
-use crate::harness::{NAMESPACE, Running, becomes, cluster, condition, message, namespace, object, proxy, spec};
+use crate::harness::{
+    NAMESPACE, Running, becomes, cluster, condition, message, namespace, object, proxy, spec,
+};
 
 fn bundle(server: &ApiServer, namespace: &str) -> Value {
     server.object("v1", "configmaps", namespace, "egret-ca").unwrap_or_default()
@@ -104,7 +106,9 @@ fn a_ca_that_is_no_ca_is_told_and_not_published_and_what_was_stays() {
     becomes("published", || has(&bundle(&server, "shop")["data"]["egret-ca.crt"], &corp));
     let leaf = rcgen::generate_simple_self_signed(vec!["leaf.test".to_owned()]).unwrap().cert.pem();
     config_map(&server, "corp", &leaf);
-    becomes("told", || condition(&object(&server, "default"), "CATrusted") == ("False".into(), "InvalidCA".into()));
+    becomes("told", || {
+        condition(&object(&server, "default"), "CATrusted") == ("False".into(), "InvalidCA".into())
+    });
     assert!(message(&object(&server, "default"), "CATrusted").contains("is no CA"));
     assert!(has(&bundle(&server, "shop")["data"]["egret-ca.crt"], &corp), "trust is not taken away");
     server.remove("v1", "configmaps", NAMESPACE, "corp");

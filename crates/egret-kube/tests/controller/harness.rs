@@ -104,7 +104,8 @@ impl Running {
             webhook_days: CERTIFICATE_DAYS,
         };
         change(&mut settings);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let access = Access { kubeconfig: Some(server.kubeconfig()), context: None };
         let (controller, listener) = runtime.block_on(async {
             let connected = connect(&access).await.unwrap();

@@ -120,7 +120,10 @@ fn what_is_the_case_is_not_written_again_and_again() {
     std::thread::sleep(Duration::from_secs(2));
     let before = object(&server, "default");
     std::thread::sleep(Duration::from_secs(7));
-    assert_eq!(object(&server, "default")["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
+    assert_eq!(
+        object(&server, "default")["metadata"]["resourceVersion"],
+        before["metadata"]["resourceVersion"]
+    );
     drop(one);
 }
 
@@ -137,10 +140,11 @@ fn policies_say_whether_they_are_accepted_and_in_force() {
     policy("good", "example.com");
     policy("bad", "exa mple");
     let one = Running::start(&server, "one");
-    let of = |name: &str| {
-        server.object("egret.dev/v1alpha1", "egresspolicies", "shop", name).unwrap_or_default()
-    };
-    becomes("told", || condition(&of("good"), "InForce").0 == "True" && condition(&of("bad"), "Accepted").0 == "False");
+    let of =
+        |name: &str| server.object("egret.dev/v1alpha1", "egresspolicies", "shop", name).unwrap_or_default();
+    becomes("told", || {
+        condition(&of("good"), "InForce").0 == "True" && condition(&of("bad"), "Accepted").0 == "False"
+    });
     assert_eq!(of("good")["status"]["observedGeneration"], json!(5));
     assert!(of("bad")["status"]["findings"][0]["path"].as_str().unwrap().contains("spec.rules[0]"));
     policy("bad", "fine.example");

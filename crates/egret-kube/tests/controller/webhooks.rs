@@ -41,7 +41,11 @@ fn a_pod_that_is_made_is_given_the_proxy_by_whichever_replica() {
     one.becomes_ready();
     becomes("registered", || !configuration(&server, "mutatingwebhookconfigurations").is_null());
     let made = create(&server, "a");
-    assert_eq!(proxy_of(&made).as_deref(), Some("http://egret.egret-system.svc.cluster.local:8888"), "{made:#}");
+    assert_eq!(
+        proxy_of(&made).as_deref(),
+        Some("http://egret.egret-system.svc.cluster.local:8888"),
+        "{made:#}"
+    );
     assert_eq!(made["metadata"]["annotations"]["egret.dev/generation"], json!("3"));
     // The second replica takes the place of the first at the Service's address.
     let two = Running::start(&server, "two");
@@ -68,19 +72,14 @@ fn registers_what_never_stops_a_pod_and_repairs_what_is_changed() {
     let trust = STANDARD.decode(webhook["clientConfig"]["caBundle"].as_str().unwrap()).unwrap();
     let kept = secret(&server)["data"]["ca.crt"].as_str().map(|text| STANDARD.decode(text).unwrap());
     assert_eq!(Some(trust), kept);
-    server.change(
-        "admissionregistration.k8s.io/v1",
-        "mutatingwebhookconfigurations",
-        "",
-        "egret",
-        |found| {
-            found["webhooks"][0]["failurePolicy"] = "Fail".into();
-            found["webhooks"][0]["clientConfig"]["caBundle"] = STANDARD.encode("garbage").into();
-        },
-    );
+    server.change("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", "", "egret", |found| {
+        found["webhooks"][0]["failurePolicy"] = "Fail".into();
+        found["webhooks"][0]["clientConfig"]["caBundle"] = STANDARD.encode("garbage").into();
+    });
     becomes("repaired", || {
         let now = configuration(&server, "mutatingwebhookconfigurations")["webhooks"][0].clone();
-        now["failurePolicy"] == "Ignore" && now["clientConfig"]["caBundle"] == webhook["clientConfig"]["caBundle"]
+        now["failurePolicy"] == "Ignore"
+            && now["clientConfig"]["caBundle"] == webhook["clientConfig"]["caBundle"]
     });
     server.remove("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", "", "egret");
     becomes("made again", || !configuration(&server, "mutatingwebhookconfigurations").is_null());

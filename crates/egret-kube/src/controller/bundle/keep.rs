@@ -108,8 +108,14 @@ impl Keeper {
             trim,
             &changes,
         );
-        let asking =
-            keep(tasks, every(), Config::default().labels(SELECTOR), "ConfigMap with OpenShift's label", trim, &changes);
+        let asking = keep(
+            tasks,
+            every(),
+            Config::default().labels(SELECTOR),
+            "ConfigMap with OpenShift's label",
+            trim,
+            &changes,
+        );
         Self {
             client: client.clone(),
             settings: settings.clone(),
@@ -171,9 +177,10 @@ impl Keeper {
             outcomes.insert(proxy.name().to_owned(), outcome);
         }
         self.last_good.retain(|name, _| outcomes.contains_key(name));
-        let trusted = self.last_good.iter().map(|(name, cas)| {
-            (name.clone(), cas.iter().map(|ca| ca.certificate.clone()).collect())
-        });
+        let trusted = self
+            .last_good
+            .iter()
+            .map(|(name, cas)| (name.clone(), cas.iter().map(|ca| ca.certificate.clone()).collect()));
         *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = trusted.collect();
         let wanted = self.wanted(&view, &cas, &mut outcomes);
         let states = self.publish(&wanted).await;
@@ -186,7 +193,8 @@ impl Keeper {
         went_well &= self.publish_in_cluster(&view, &cas).await;
         self.rotate(went_well && !view.unsure, now).await;
         went_well &= outcomes.values().all(|outcome| outcome.trouble.is_none());
-        let of_proxies = cas.values().flatten().map(|cas| cas.iter().map(|ca| ca.certificate.clone()).collect());
+        let of_proxies =
+            cas.values().flatten().map(|cas| cas.iter().map(|ca| ca.certificate.clone()).collect());
         let used: Vec<_> =
             wanted.values().map(|(own, _)| own.clone()).chain(of_proxies).chain([Vec::new()]).collect();
         self.cache.keep_only(&used);
@@ -299,7 +307,12 @@ impl Keeper {
     }
 
     /// Writes down for each EgressProxy how many namespaces have its CAs, and which do not.
-    fn account(&self, view: &View, states: &BTreeMap<String, State>, outcomes: &mut HashMap<String, Outcome>) {
+    fn account(
+        &self,
+        view: &View,
+        states: &BTreeMap<String, State>,
+        outcomes: &mut HashMap<String, Outcome>,
+    ) {
         for proxy in &view.proxies {
             let Some((spec, _)) = wants(proxy) else { continue };
             let Some(outcome) = outcomes.get_mut(proxy.name()) else { continue };
@@ -346,7 +359,9 @@ impl Keeper {
                 continue;
             }
             match remove(&self.client, &namespace, &object.metadata).await {
-                Ok(()) => tracing::info!(%namespace, "the bundles were taken away: no EgressProxy selects it"),
+                Ok(()) => {
+                    tracing::info!(%namespace, "the bundles were taken away: no EgressProxy selects it")
+                }
                 Err(failure) => {
                     went_well = false;
                     tracing::warn!(%namespace, why = explain(&failure), "the bundles could not be taken away");

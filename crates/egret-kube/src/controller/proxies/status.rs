@@ -87,10 +87,8 @@ impl Keeper {
 
     async fn round(&mut self, now: Timestamp) -> bool {
         let proxies = ordered(&self.context.facts);
-        let forces: Vec<(String, InForce)> = proxies
-            .iter()
-            .filter_map(|proxy| Some((proxy.name().to_owned(), in_force(proxy)?)))
-            .collect();
+        let forces: Vec<(String, InForce)> =
+            proxies.iter().filter_map(|proxy| Some((proxy.name().to_owned(), in_force(proxy)?))).collect();
         let namespaces = self.context.facts.namespaces.store.state();
         let namespaces = namespaces.into_iter().map(|namespace| (namespace.name_any(), namespace)).collect();
         let pods_known = self.context.pods.are_read();
@@ -184,8 +182,7 @@ impl Keeper {
         }
         // While the endpoints are asked for the first time, what was said of the generation before stays.
         let decided = said.iter().all(|said| said.kind != READY || said.status.is_some());
-        status.observed_generation =
-            if decided { Some(generation) } else { before.observed_generation };
+        status.observed_generation = if decided { Some(generation) } else { before.observed_generation };
         status.conditions = merge(&before.conditions, &said, generation, now);
         self.tell(proxy, &said).await;
         write(&self.client, proxy, &status).await
@@ -275,7 +272,12 @@ impl Keeper {
         said.push(match trouble {
             Some(trouble) => Said::new(KIND, false, trouble.reason, trouble.message.clone()),
             None => {
-                let message = format!("{} CAs are in the bundles of {namespaces} namespaces", certificates.len());
+                let message = {
+                    let (count, cas) =
+                        (certificates.len(), if certificates.len() == 1 { "CA is" } else { "CAs are" });
+                    let of = if *namespaces == 1 { "namespace" } else { "namespaces" };
+                    format!("{count} {cas} in the bundles of {namespaces} {of}")
+                };
                 Said::new(KIND, true, "Published", message)
             }
         });

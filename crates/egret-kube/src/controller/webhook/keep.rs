@@ -20,7 +20,9 @@ use tokio::task::JoinSet;
 
 use super::certificate::{self, Step, plan};
 use super::files::Files;
-use super::register::{Client as WebhookClient, INJECT_PATH, OBJECTS, PODS, covers, mutating, url_of, validating};
+use super::register::{
+    Client as WebhookClient, INJECT_PATH, OBJECTS, PODS, covers, mutating, url_of, validating,
+};
 use super::secret;
 use super::serving::Serving;
 use crate::admission::Certificates;
@@ -256,7 +258,9 @@ impl Registration {
                 if !strict && !said.answers {
                     said.answers = self.answers().await;
                     if said.answers {
-                        tracing::info!("the API server reaches the webhook: Egret's own kinds are refused unchecked from now on");
+                        tracing::info!(
+                            "the API server reaches the webhook: Egret's own kinds are refused unchecked from now on"
+                        );
                         self.shown.changes.tell();
                     }
                 }

@@ -154,7 +154,8 @@ pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, value)| {
             // An empty selector may be left out.
-            live.get(key).map_or(value.as_object().is_some_and(serde_json::Map::is_empty), |live| covers(live, value))
+            live.get(key)
+                .map_or(value.as_object().is_some_and(serde_json::Map::is_empty), |live| covers(live, value))
         }),
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
@@ -197,7 +198,8 @@ mod tests {
 
     #[test]
     fn refuses_own_kinds_unchecked_only_once_it_was_seen_to_answer() {
-        let policy = |seen| validating(&settings(), &client(), None, seen)["webhooks"][0]["failurePolicy"].clone();
+        let policy =
+            |seen| validating(&settings(), &client(), None, seen)["webhooks"][0]["failurePolicy"].clone();
         assert_eq!((policy(false), policy(true)), (json!("Ignore"), json!("Fail")));
     }
 

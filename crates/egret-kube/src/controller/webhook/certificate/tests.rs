@@ -58,7 +58,10 @@ fn what_is_served_is_trusted_at_every_step_of_a_change() {
     let later = at(61).checked_add(STAGED).unwrap();
     let switched = stored(plan(Some(&staged), &own_names(), DAYS, later).unwrap());
     assert_eq!((&switched.certificate, switched.next.is_none()), (&next.certificate, true));
-    assert!(trusts(&switched.trust, &old.certificate, &old.key, later), "a replica may still show the old one");
+    assert!(
+        trusts(&switched.trust, &old.certificate, &old.key, later),
+        "a replica may still show the old one"
+    );
 
     let much_later = later.checked_add(OVERLAP).unwrap();
     let settled = stored(plan(Some(&switched), &own_names(), DAYS, much_later).unwrap());
