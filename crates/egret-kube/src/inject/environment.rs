@@ -24,12 +24,18 @@ enum Own<'a> {
     Elsewhere,
 }
 
+/// Names and values that are added, in order.
+pub(super) type Added = Vec<(&'static str, String)>;
+
+/// Values that are changed, by their place in `env`.
+pub(super) type Changed = Vec<(usize, String)>;
+
 #[derive(Debug)]
 pub(super) struct Environment<'a> {
     container: &'a Container,
     proxy: &'a str,
-    added: Vec<(&'static str, String)>,
-    changed: Vec<(usize, String)>,
+    added: Added,
+    changed: Changed,
 }
 
 impl<'a> Environment<'a> {
@@ -37,8 +43,8 @@ impl<'a> Environment<'a> {
         Self { container, proxy, added: Vec::new(), changed: Vec::new() }
     }
 
-    /// What is to be added, in order, and what is to be changed, by its place in `env`.
-    pub(super) fn finish(self) -> (Vec<(&'static str, String)>, Vec<(usize, String)>) {
+    /// What is to be added and changed.
+    pub(super) fn finish(self) -> (Added, Changed) {
         (self.added, self.changed)
     }
 
