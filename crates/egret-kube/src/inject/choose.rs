@@ -73,7 +73,7 @@ impl Snapshot {
             let reason = format!("the labels of namespace {namespace} are not known yet; make the pod again");
             return Choice::Leave(Outcome::Doubtful, Some(reason.into()));
         };
-        let of_pod = pod.metadata.labels.as_ref().map(labels).unwrap_or_default();
+        let of_pod = pod.labels().map(labels).unwrap_or_default();
         let mut selecting = self.proxies.iter().filter(|proxy| proxy.selects(&of_namespace, &of_pod));
         let Some(proxy) = selecting.next() else { return Choice::Leave(Outcome::NotSelected, None) };
         if let Some(reason) = opt_out(&of_namespace, pod) {

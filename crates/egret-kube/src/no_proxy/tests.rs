@@ -139,13 +139,15 @@ fn leaves_out_what_no_client_understands_and_says_so() {
             "10.0.0.1-10.0.0.9",
             "http://x",
             "10.0.0.0/33",
+            "[::1]:80",
+            "*:80",
             "0.0.0.0/0",
             "::/0",
             "a b",
             "",
         ]),
     );
-    assert_eq!(list.warnings.len(), 9, "{:#?}", list.warnings);
+    assert_eq!(list.warnings.len(), 11, "{:#?}", list.warnings);
     assert_eq!(list.entries, compute(&ClusterFacts::default(), &Wanted::default()).entries);
 }
 
