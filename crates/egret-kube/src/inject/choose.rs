@@ -18,6 +18,9 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// What marks Egret's own pods in other namespaces than the installation's.
 const OWN_LABEL: (&str, &str) = ("app.kubernetes.io/name", "egret");
 
+/// What kubelet marks pictures of static pods with.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// Everything that injection is decided by. It never changes; a new one is swapped in.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -66,7 +69,9 @@ impl Snapshot {
     pub(super) fn choose(&self, request: &Request<'_>, pod: &Pod, report: &mut Report) -> Choice<'_> {
         let namespace = request.namespace;
         let is_own = pod.label(OWN_LABEL.0) == Some(OWN_LABEL.1);
-        if self.proxies.is_empty() || self.is_excluded(namespace) || is_own {
+        // A static pod is on its node already, and what the API server has is a picture of it.
+        let is_mirror = pod.annotation(MIRROR).is_some();
+        if self.proxies.is_empty() || self.is_excluded(namespace) || is_own || is_mirror {
             return Choice::Leave(Outcome::NotSelected, None);
         }
         let Some(of_namespace) = self.labels_of(request) else {
