@@ -33,12 +33,17 @@ pub mod values;
 mod walk;
 mod yaml;
 
-pub use command::{Form, Loaded, Verdict, check_file, check_files_with, files_of, load, load_with};
-pub use compile::{Compiled, ConsoleConfig, LogSettings, PolicySet, TracingSettings};
+pub use command::{
+    Form, Further, Loaded, Verdict, again, check_file, check_files_with, files_of, load, load_beside,
+    load_with,
+};
+pub use compile::{Compiled, ConsoleConfig, LeftOut, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
 pub use lists::{ListCache, ListFacts};
-pub use objects::{CheckedObject, ClusterObject, ClusterPolicy, FieldProblem, check_object};
+pub use objects::{
+    CheckedObject, ClusterObject, ClusterPolicy, FieldProblem, ObjectFile, WrittenProxy, check_object,
+};
 pub use overrides::Overrides;
 pub use policies::rules_as_policy;
 pub use problem::{Place, Problem, Quote};

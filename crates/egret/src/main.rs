@@ -7,8 +7,10 @@ mod check;
 mod cli;
 mod console;
 mod controller;
+mod crds;
 mod diagnostics;
 mod flows;
+mod import;
 mod interception;
 mod machine;
 mod otlp;
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Flows(args)) => flows::run(&args),
         Some(Command::Users(command)) => users::run(&command),
+        Some(Command::Crds) => crds::run(),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
 }
