@@ -10,6 +10,8 @@ use crate::certs::CertsArgs;
 use crate::controller::ControllerArgs;
 use crate::flows::FlowsArgs;
 use crate::import::ImportArgs;
+use crate::netpol::NetpolArgs;
+use crate::node::NodeArgs;
 use crate::policy::PolicyArgs;
 
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Crds,
     /// Make an EgressProxy out of what AKS, OpenShift or Banzai's Istio operator call their proxy
     Import(ImportArgs),
+    /// Write NetworkPolicies that make the proxy the only way out of namespaces
+    Netpol(Box<NetpolArgs>),
+    /// Make a node's container runtime, kubelet, apt and shells use the proxy, and trust its CA
+    Node(Box<NodeArgs>),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }
@@ -228,6 +234,9 @@ pub(crate) struct ProxyArgs {
     /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and flows
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
+    /// How long requests and tunnels may take to end after SIGTERM, as in 5m [default: 25s]
+    #[arg(long, value_name = "DURATION", env = "EGRET_DRAIN_TIMEOUT")]
+    pub drain_timeout: Option<String>,
     /// Worker threads; 0 is one for each core [default: 0]
     #[arg(long, value_name = "N", env = "EGRET_WORKERS")]
     pub workers: Option<u32>,
@@ -262,6 +271,7 @@ impl ProxyArgs {
             capture: self.capture.clone(),
             intercept: self.intercept,
             workers: self.workers,
+            drain_timeout: self.drain_timeout.clone(),
         }
     }
 }

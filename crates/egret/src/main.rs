@@ -1,5 +1,6 @@
 //! `egret`: the command line, and the wiring of the parts.
 
+mod api_server;
 mod banner;
 mod ca;
 mod certs;
@@ -13,6 +14,8 @@ mod flows;
 mod import;
 mod interception;
 mod machine;
+mod netpol;
+mod node;
 mod otlp;
 mod policy;
 mod proxy;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Flows(args)) => flows::run(&args),
+        Some(Command::Netpol(args)) => netpol::run(&args),
+        Some(Command::Node(args)) => node::run(&args),
         Some(Command::Users(command)) => users::run(&command),
         Some(Command::Crds) => crds::run(),
         Some(Command::Import(args)) => import::run(&args),
