@@ -11,6 +11,7 @@ use egret_core::policy::{Ask, RequestFacts, RuleFacts, Seen};
 use egret_core::record::{FlowRecord, Treatment};
 use egret_flows::capture::{Begin, Facts, FlowCapture, Plan};
 use egret_flows::flow::{Decision, Endpoint, Level, Side};
+use tokio::time::Instant;
 
 use crate::flow::Flow;
 use crate::gate;
@@ -30,6 +31,8 @@ pub struct Capture {
     facts: Facts,
     /// What follows are frames of a WebSocket.
     frames: bool,
+    /// When the flow began.
+    started: Instant,
 }
 
 /// A request that is about to be sent, or has been refused.
@@ -77,7 +80,7 @@ pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
         client_tls: request.inside.and_then(|inside| inside.tls.clone()),
         ..Facts::default()
     };
-    flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false }));
+    flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false, started: flow.started }));
 }
 
 /// Why the flow goes its way, rule by rule.
@@ -96,9 +99,9 @@ fn treatment(treatment: Treatment) -> egret_flows::flow::Treatment {
 }
 
 impl Capture {
-    /// Everything of the request was sent.
-    pub fn sent(&mut self, after: Duration) {
-        self.facts.sent_micros.get_or_insert(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+    /// Everything of the request has been sent just now.
+    pub fn sent(&mut self) {
+        self.facts.sent_micros = u64::try_from(self.started.elapsed().as_micros()).ok();
     }
 
     /// The head of a response that came from an origin.

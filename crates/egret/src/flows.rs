@@ -4,7 +4,6 @@ mod args;
 mod client;
 mod print;
 mod replay;
-mod shape;
 mod source;
 mod tail;
 

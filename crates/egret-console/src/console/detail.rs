@@ -1,4 +1,4 @@
-//! All about one flow. Reads bodies, so not for a thread that must not block.
+//! All about one flow.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::shape::{content_type, lean, ms, row};
 
-/// Everything but bodies and messages.
-pub(crate) fn detail(store: &FlowStore, flow: &Flow) -> Value {
+/// Everything about a flow but its bodies and messages, as `/flows/{id}` has it. Reads bodies, so not for a
+/// thread that must not block.
+#[must_use]
+pub fn detail(store: &FlowStore, flow: &Flow) -> Value {
     let mut value = row(flow);
     let reason = flow.failure.as_ref().and_then(|failure| reason(&failure.reason));
     let seen = flow.capture != Level::None;

@@ -44,8 +44,10 @@ use names::OwnNames;
 use problem::Problem;
 
 pub use auth::Secret;
+pub use detail::detail;
 pub use names::MAGIC_HOST;
 pub use policy::PoliciesInForce;
+pub use shape::summary;
 
 /// How the console is set up.
 #[derive(Clone, Debug)]

@@ -45,8 +45,9 @@ pub(crate) fn ms(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// A row of a list.
-pub(crate) fn summary(flow: &Flow) -> Value {
+/// A flow as a row of `/flows`.
+#[must_use]
+pub fn summary(flow: &Flow) -> Value {
     lean(row(flow))
 }
 

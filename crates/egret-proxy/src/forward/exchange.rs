@@ -216,7 +216,13 @@ fn poll_upload(
 ) -> Result<(), Failed> {
     let mut tap = Tap::on(capture.as_deref_mut(), Side::Request);
     match upload.pump.poll(context, &mut client.stream, &mut client.input, &mut upstream.stream, &mut tap) {
-        Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+        Poll::Pending => Ok(()),
+        Poll::Ready(Ok(())) => {
+            if let Some(capture) = capture {
+                capture.sent();
+            }
+            Ok(())
+        }
         // The origin may have answered before it stopped reading; its answer counts.
         Poll::Ready(Err(PumpError::Sink(error))) => {
             upload.refused = Some(error);

@@ -372,9 +372,6 @@ async fn respond(
     flow.record.status = response.status;
     let keep_client = plan.keep_alive && upload.is_done() && !client.worker.draining();
     if let Some(capture) = &mut flow.capture {
-        if upload.is_done() {
-            capture.sent(flow.started.elapsed());
-        }
         capture.response(upstream, response.length);
     }
     let delivery = response::delivery(&response, plan.version, keep_client);

@@ -92,7 +92,7 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
         [("client TLS", "clientTls"), ("inner TLS", "downstreamTls"), ("origin TLS", "upstreamTls")]
     {
         if let Some(tls) = flow.get(side) {
-            let said = [text(tls, "version"), text(tls, "cipher"), text(tls, "alpn"), text(tls, "sni")];
+            let said = [text(tls, "version"), text(tls, "cipherSuite"), text(tls, "alpn"), text(tls, "sni")];
             let said = said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "  {} {}", paint.faint(name), plain(&said, VALUE));
         }
@@ -102,7 +102,7 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
         let said = format!(
             "{}/{}: {} {}",
             text(step, "policy"),
-            text(step, "rule"),
+            text(step, "name"),
             text(step, "outcome"),
             text(step, "why")
         );
