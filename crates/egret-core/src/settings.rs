@@ -255,6 +255,12 @@ pub struct Limits {
     /// Identities whose use of rules with a rate limit is counted, each for itself; more of them share one
     /// allowance for each rule.
     pub rate_limit_entries: usize,
+    /// Flows held at breakpoints at once.
+    pub held_flows: usize,
+    /// Bytes of a body that is held to be edited.
+    pub held_body_bytes: usize,
+    /// Requests that are sent again at once.
+    pub replays: usize,
 }
 
 impl Default for Limits {
@@ -272,6 +278,9 @@ impl Default for Limits {
             client_names: 1000,
             policy_rules: 1000,
             rate_limit_entries: 65_536,
+            held_flows: 64,
+            held_body_bytes: 1 << 20,
+            replays: 16,
         }
     }
 }

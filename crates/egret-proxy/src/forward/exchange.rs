@@ -89,7 +89,8 @@ impl Upload {
         self.pump.is_done()
     }
 
-    fn is_over(&self) -> bool {
+    /// Nothing more of it is sent.
+    pub(super) fn is_over(&self) -> bool {
         self.refused.is_some() || self.broken || self.is_done()
     }
 
@@ -207,7 +208,7 @@ pub async fn head(
     .await
 }
 
-fn poll_upload(
+pub(super) fn poll_upload(
     context: &mut Context<'_>,
     client: &mut Client,
     upstream: &mut UpstreamConnection,
