@@ -306,6 +306,8 @@ pub struct Timeouts {
     pub tunnel_idle: Duration,
     /// A tunnel in all; zero for no limit.
     pub tunnel_lifetime: Duration,
+    /// A flow held at a breakpoint that does not say for how long.
+    pub held: Duration,
 }
 
 impl Default for Timeouts {
@@ -320,6 +322,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
             tunnel_lifetime: Duration::ZERO,
+            held: Duration::from_secs(60),
         }
     }
 }
