@@ -89,6 +89,7 @@ pub(crate) fn row(flow: &Flow) -> Value {
         "messages": (messages > 0).then_some(messages),
         "grpcStatus": grpc_status(flow),
         "capture": flow.capture.as_str(),
+        "changed": (!flow.changes.is_empty()).then_some(true),
         "replayOf": flow.replay_of.as_ref().map(|id| id.as_str()),
         "mark": flow.mark.as_deref().filter(|mark| MARKS.contains(mark)),
         "comment": flow.comment,
