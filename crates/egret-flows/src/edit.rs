@@ -13,6 +13,22 @@ use crate::flow::{Headers, HeadersBuilder, Request, Response};
 use crate::redact::{REDACTED, REDACTED_IN_URL};
 use crate::rules::{FRAMING, check_field, is_target, set};
 
+/// Makes `Host` that of the target, which is the truth about it (RFC 9112 section 3.2.2).
+fn keep_host(edited: &mut Request, before: &Headers, moved: bool) -> Result<(), EditError> {
+    let authority = edited.authority();
+    let host = edited.headers.text("host");
+    let stayed = host.is_none() || host == before.text("host");
+    if !stayed && !moved && !host.is_some_and(|host| host.eq_ignore_ascii_case(&authority)) {
+        return Err(EditError::Wrong(
+            "Host is always that of the URL; change the URL to send the request elsewhere".to_owned(),
+        ));
+    }
+    if moved || host.is_none() {
+        edited.headers = set(&edited.headers, "Host", &authority);
+    }
+    Ok(())
+}
+
 /// Fields that are made anew for a body that was edited.
 const OF_THE_BODY: [&str; 6] =
     ["content-length", "transfer-encoding", "content-encoding", "trailer", "expect", "content-md5"];
@@ -103,6 +119,9 @@ impl RequestEdit {
         }
         if let Some(target) = &self.target {
             change_target(&mut edited, target)?;
+        }
+        if self.headers.is_some() {
+            keep_host(&mut edited, &request.headers, self.target.is_some())?;
         }
         let body = self.body.as_ref().map(BodyEdit::bytes).transpose()?;
         if let Some(body) = &body {

@@ -115,7 +115,11 @@ impl Action {
                 kept.finish()
             }),
             Self::RemoveHeader { side, name } => {
-                edit(flow, *side, effect, |headers| filtered(headers, |other| !name.matches(other)).finish());
+                // A request without Host would be none (RFC 9112 section 3.2).
+                let stays = |other: &[u8]| {
+                    !name.matches(other) || (*side == Side::Request && other.eq_ignore_ascii_case(b"host"))
+                };
+                edit(flow, *side, effect, |headers| filtered(headers, stays).finish());
             }
             Self::Rewrite(rewrite) => {
                 if rewrite.apply(&mut flow.request) {

@@ -177,7 +177,7 @@ fn action(spec: &ActionSpec) -> Result<Action, String> {
     use Side::{Request, Response};
     Ok(match spec.clone() {
         A::SetRequestHeader { name, value } => {
-            check_field(&name, &value)?;
+            check_request_field(&name, &value)?;
             Action::SetHeader { side: Request, name, value }
         }
         A::SetResponseHeader { name, value } => {
@@ -185,7 +185,7 @@ fn action(spec: &ActionSpec) -> Result<Action, String> {
             Action::SetHeader { side: Response, name, value }
         }
         A::AddRequestHeader { name, value } => {
-            check_field(&name, &value)?;
+            check_request_field(&name, &value)?;
             Action::AddHeader { side: Request, name, value }
         }
         A::AddResponseHeader { name, value } => {
@@ -233,6 +233,16 @@ pub(crate) fn check_field(name: &str, value: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The same for a request, whose `Host` is always that of its target (RFC 9112 section 3.2.2).
+fn check_request_field(name: &str, value: &str) -> Result<(), String> {
+    if name.eq_ignore_ascii_case("host") {
+        return Err(
+            "Host is always that of the target; use rewrite with host to send the request elsewhere".into()
+        );
+    }
+    check_field(name, value)
 }
 
 fn removable(name: &str) -> Result<Glob, String> {
