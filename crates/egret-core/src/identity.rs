@@ -63,6 +63,8 @@ pub enum Proof {
     Ldap,
     /// By a signed token.
     Jwt,
+    /// By a login to the console, from which the request was sent again.
+    Console,
 }
 
 impl Proof {
@@ -75,6 +77,7 @@ impl Proof {
             Self::Htpasswd => "htpasswd",
             Self::Ldap => "ldap",
             Self::Jwt => "jwt",
+            Self::Console => "console",
         }
     }
 }

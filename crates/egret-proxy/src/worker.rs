@@ -11,6 +11,7 @@ use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
 use egret_flows::capture::CaptureHandle;
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_tls::server::ServerTls;
 
@@ -60,6 +61,8 @@ pub struct Shared {
     pub sink: Option<Arc<dyn RecordSink>>,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
 }
 
 /// What the tasks of one worker share. Only its own thread touches it, so nothing here is contended.

@@ -145,6 +145,9 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     {
         tracing::error!(%error, "flows are redacted as before");
     }
+    if let Err(error) = flows::put_changes_into_force(&app.changes, &compiled) {
+        tracing::error!(%error, "the change rules stay as they were");
+    }
     app.diagnostics.set_level(compiled.log.level);
     app.metrics.config_reloaded(generation);
     tracing::info!(generation, cause, "the configuration was reloaded");
