@@ -75,6 +75,8 @@ pub(crate) struct Keeper {
     last_good: HashMap<String, Vec<Ca>>,
     /// What is published as ClusterTrustBundles.
     in_cluster: HashMap<String, String>,
+    /// What was said to be wrong.
+    said: Mutex<HashMap<&'static str, String>>,
     cleaned: bool,
 }
 
@@ -136,6 +138,7 @@ impl Keeper {
             changes,
             last_good: HashMap::new(),
             in_cluster: HashMap::new(),
+            said: Mutex::default(),
             cleaned: false,
         }
     }
@@ -364,7 +367,10 @@ impl Keeper {
                 }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(%namespace, why = explain(&failure), "the bundles could not be taken away");
+                    self.once(
+                        "bundles could not be taken away",
+                        &format!("{namespace}: {}", explain(&failure)),
+                    );
                 }
             }
         }
@@ -416,7 +422,7 @@ impl Keeper {
                 }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(why = explain(&failure), "a ClusterTrustBundle could not be written");
+                    self.once("a ClusterTrustBundle could not be written", &explain(&failure));
                 }
             }
         }
@@ -430,11 +436,19 @@ impl Keeper {
                 }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(why = explain(&failure), "ClusterTrustBundles could not be taken away");
+                    self.once("ClusterTrustBundles could not be taken away", &explain(&failure));
                 }
             }
         }
         went_well
+    }
+
+    /// Says what is wrong, until it is something else.
+    fn once(&self, what: &'static str, why: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(what, why.to_owned()).as_deref() != Some(why) {
+            tracing::warn!(why, "{what}; trying again");
+        }
     }
 
     async fn rotate(&self, published: bool, now: Timestamp) {
@@ -448,7 +462,7 @@ impl Keeper {
             }
             Ok(Rotation::Refused(why)) => self.events.warn(&object, "CANotRotated", &why).await,
             Err(failure) => {
-                tracing::warn!(why = explain(&failure), "the CA for interception could not be changed");
+                self.once("the CA for interception could not be changed", &explain(&failure));
             }
         }
     }

@@ -16,7 +16,7 @@ use super::count::{Counted, count};
 use super::probe::Way;
 use super::probes::{Probed, Probes};
 use super::rollout::{Progress, Rollouts};
-use super::{InForce, READY, compile, has_passed, in_force, ordered};
+use super::{InForce, READY, compile, has_passed, in_force, ordered, present, problems};
 use crate::controller::api::{Failure, explain, within};
 use crate::controller::bundle::keep::Outcome;
 use crate::controller::events::Object;
@@ -44,7 +44,7 @@ pub(crate) struct Keeper {
 
 /// What a round found.
 struct Round {
-    facts: ClusterFacts,
+    facts: Arc<ClusterFacts>,
     counted: HashMap<String, Counted>,
     pods_known: bool,
 }
@@ -136,12 +136,15 @@ impl Keeper {
         let mut status = before.clone();
         let mut said = Vec::new();
         let generation = proxy.generation();
-        let accepted = self.accepted(proxy, &mut said);
-        let present = proxy.spec.value().map(|spec| InForce { generation, spec: spec.clone() });
-        let force = match present {
-            Some(present) if accepted => self.ready(proxy, present, &mut said),
-            _ => {
-                let old = in_force(proxy).filter(|force| force.generation != generation);
+        let report = problems(proxy);
+        said.push(match report.is_valid() {
+            true => Said::new("Accepted", true, "Valid", "every field is right"),
+            false => Said::new("Accepted", false, "Invalid", report.one_line()),
+        });
+        let force = match present(proxy) {
+            Some(present) => self.ready(proxy, present, &mut said),
+            None => {
+                let old = in_force(proxy);
                 let message = match &old {
                     Some(old) => format!("pods are still given generation {}", old.generation),
                     None => "pods are given nothing: the object is not accepted".to_owned(),
@@ -186,15 +189,6 @@ impl Keeper {
         status.conditions = merge(&before.conditions, &said, generation, now);
         self.tell(proxy, &said).await;
         write(&self.client, proxy, &status).await
-    }
-
-    fn accepted(&self, proxy: &EgressProxy, said: &mut Vec<Said>) -> bool {
-        let problems = problems(proxy);
-        said.push(match problems.is_empty() {
-            true => Said::new("Accepted", true, "Valid", "every field is right"),
-            false => Said::new("Accepted", false, "Invalid", problems.join("; ")),
-        });
-        problems.is_empty()
     }
 
     /// Decides whether the present generation takes effect, and gives what is in force.
@@ -299,14 +293,6 @@ impl Keeper {
         let uid = proxy.metadata.uid.clone();
         let object = Object::new(API_VERSION, EgressProxy::KIND, None, proxy.name(), uid);
         self.context.events.warn(&object, reason, note).await;
-    }
-}
-
-/// What is wrong with an object, each with its place.
-fn problems(proxy: &EgressProxy) -> Vec<String> {
-    match proxy.spec.read() {
-        Ok(_) => Vec::new(),
-        Err(why) => vec![format!("spec: {why}")],
     }
 }
 
