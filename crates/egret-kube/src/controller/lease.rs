@@ -101,7 +101,7 @@ impl Elector {
                 self.set(false);
             }
             Ok(Err(failure)) => self.failed(explain(&failure)),
-            Err(_) => self.failed(format!("no answer within {limit:?}")),
+            Err(_) => self.failed("the API server did not answer in time".to_owned()),
         }
         let mut wait = jittered(self.times.retry);
         if *self.leads.borrow() {

@@ -38,6 +38,8 @@ use crate::validate::validate_in;
 
 /// How often settings are compiled without a change, in case one was missed.
 const COMPILE: Duration = Duration::from_secs(300);
+/// How long is waited when a part of the leader's work broke down.
+const BROKEN: Duration = Duration::from_secs(10);
 /// The first word with the API server. After that, it may go away.
 const HELLO: Duration = Duration::from_secs(20);
 
@@ -231,7 +233,8 @@ impl Controller {
                 registration,
             );
             tokio::select! {
-                () = work => {}
+                // Broken, it would break again at once.
+                () = work => tokio::time::sleep(BROKEN).await,
                 _ = leads.wait_for(|leads| !*leads) => {}
             }
             self.metrics.leader.set(0);
