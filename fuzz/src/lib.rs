@@ -216,6 +216,11 @@ pub fn config(data: &[u8]) {
     egret_config::fuzz_check(data);
 }
 
+/// An object of the cluster, as JSON and as a file: errors with bounds, never a panic.
+pub fn object(data: &[u8]) {
+    egret_config::fuzz_object(data);
+}
+
 /// The messages of SOCKS: what is complete stays so whatever follows, and nothing before its end is.
 pub fn socks(data: &[u8]) {
     use egret_proxy::inlet::socks::wire::{Read, methods, password, request4, request5};

@@ -59,3 +59,20 @@ pub fn fuzz_check(bytes: &[u8]) {
         let _ = (render(&problems, true), render_json(&problems, &[]));
     }
 }
+
+/// What a fuzz target calls: checks whatever bytes these are as objects of a cluster. It must never panic, and bounds
+/// what it says.
+pub fn fuzz_object(bytes: &[u8]) {
+    if let Ok(object) = serde_json::from_slice(bytes) {
+        for kind in ["EgressProxy", "ClusterEgressPolicy", "EgressPolicy"] {
+            let checked = check_object(kind, &object, Some("team-a"));
+            assert!(checked.errors.len() <= 200, "what is said has a bound");
+            assert_eq!(
+                checked.object.is_some(),
+                checked.errors.is_empty(),
+                "it is right, or something is wrong"
+            );
+        }
+    }
+    let _ = ObjectFile::read(bytes, "fuzz.yaml");
+}

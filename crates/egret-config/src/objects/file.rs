@@ -93,10 +93,8 @@ impl ObjectFile {
         complete: bool,
     ) {
         let sheet = self.sheet.clone();
-        let placed: Vec<_> = written
-            .iter()
-            .map(|(pointer, document)| Placed { sheet: &sheet, pointer, document })
-            .collect();
+        let placed: Vec<_> =
+            written.iter().map(|(pointer, document)| Placed { sheet: &sheet, pointer, document }).collect();
         for one in &placed {
             let found = policies::check_one(one, None, complete);
             self.problems.extend(found.problems);
