@@ -2,6 +2,7 @@
 
 mod authentication;
 mod changes;
+mod kubernetes;
 mod policies;
 
 use std::collections::{HashMap, HashSet};
@@ -32,6 +33,7 @@ pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem
     checks.changes();
     checks.interception();
     checks.authentication(complete);
+    checks.kubernetes();
     checks.rules(complete);
     checks.parents(complete);
     let warnings = checks.policies(complete);

@@ -19,6 +19,7 @@ use egret_flows::rules::{ActionSpec, RuleSpec};
 use crate::checks::{listening_on, parent_name};
 use crate::config::Config;
 use crate::file::{self, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::kubernetes::KubernetesSettings;
 use crate::lists::{HostLists, ListCache, ListFacts};
 use crate::objects::{ClusterPolicy, FieldProblem};
 use crate::policies::{self, DocumentFile, rules_as_policy};
@@ -46,6 +47,8 @@ pub struct Compiled {
     pub log: LogSettings,
     /// Traces; `None` for none.
     pub tracing: Option<TracingSettings>,
+    /// The cluster; `None` outside of one.
+    pub kubernetes: Option<KubernetesSettings>,
     /// The store of flows.
     pub flows: FlowSettings,
     /// The rules that change traffic.
@@ -213,6 +216,7 @@ impl Config {
             console: console(&file.console, base_dir),
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
+            kubernetes: file.kubernetes.as_ref().map(|kubernetes| kubernetes.settings(base_dir)),
             flows: (&file.flows).into(),
             changes,
             capture_written: file.capture.is_some(),

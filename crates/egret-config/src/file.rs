@@ -9,6 +9,7 @@ mod flows;
 mod guard;
 mod http;
 mod interception;
+mod kubernetes;
 mod limits;
 mod listeners;
 mod lists;
@@ -39,6 +40,7 @@ pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use interception::{Interception, InterceptionCa, OtherProtocols};
+pub use kubernetes::{BareServiceNames, Kubernetes, KubernetesScope};
 pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
 pub use lists::{HostList, ListFormat};
@@ -101,8 +103,15 @@ pub struct ConfigFile {
     /// by whatever name they are resolved from.
     pub guard: Guard,
     /// Credentials of clients, in `Proxy-Authorization`. None are asked for unless there is something to
-    /// check them against: `htpasswd`, `ldap` or `jwt`. The manual has a page about it, credentials.md.
+    /// check them against: `htpasswd`, `ldap` or `jwt`; or `kubernetes`, by whose tokens clients may prove
+    /// themselves. The manual has a page about it, credentials.md.
     pub authentication: Authentication,
+    /// The cluster that the proxy is in: clients are known as pods by their addresses and as service accounts by
+    /// their tokens, so that policies can select them and records name them. Off unless it is written; `{}` is
+    /// enough in a pod. The manual has a page about it, kubernetes-identity.md. A change takes a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"scope": "Node"}))]
+    pub kubernetes: Option<Kubernetes>,
     /// Where clients may go, in short: the same for everybody, by hosts, networks and ports. Deny rules win
     /// over allow rules; the guard wins over both. It stands for one policy, and not beside `policies`.
     pub rules: Rules,
@@ -173,6 +182,7 @@ impl Default for ConfigFile {
             dns: Dns::default(),
             guard: Guard::default(),
             authentication: Authentication::default(),
+            kubernetes: None,
             rules: Rules::default(),
             policies: Vec::new(),
             policy_files: Vec::new(),

@@ -12,6 +12,7 @@ mod config;
 mod credentials;
 mod emit;
 pub mod file;
+mod kubernetes;
 mod lists;
 mod mask;
 mod normal;
@@ -40,6 +41,7 @@ pub use command::{
 pub use compile::{Compiled, ConsoleConfig, LeftOut, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};
 pub use file::{ConfigFile, ListFormat, LogFormat, LogLevel, LoopbackRule};
+pub use kubernetes::KubernetesSettings;
 pub use lists::{ListCache, ListFacts};
 pub use objects::{
     CheckedObject, ClusterObject, ClusterPolicy, FieldProblem, ObjectFile, WrittenProxy, check_object,

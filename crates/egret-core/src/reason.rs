@@ -219,6 +219,15 @@ reasons! {
     AuthenticationUnavailable = "authentication-unavailable", 503, Egret, "proxy_internal_error",
         "The credentials could not be checked: the directory, the keys or the time for it were not there.",
         "Try again; whoever runs the proxy finds the cause in its log.";
+    WorkloadGone = "workload-gone", 403, Policy, "http_request_denied",
+        "The pod that this connection was of has ended, or its address is another pod's by now.",
+        "Connect again; a pod that goes on is known by its new connection.";
+    WorkloadMismatch = "workload-mismatch", 403, Policy, "http_request_denied",
+        "The service-account token is of another workload than the address that it came from.",
+        "Have each pod send its own token. Where the source address is rewritten on the way, `kubernetes.tokenMustFitSource: false` lets the token alone decide.";
+    ClusterServiceName = "cluster-service-name", 403, Client, "http_request_denied",
+        "The name is that of a Service of the cluster, which pods reach without the proxy.",
+        "Add the entry that the detail names to NO_PROXY, or use the Service's whole name (name.namespace.svc) where `.svc` stands there. With `kubernetes.bareServiceNames: Relay` the proxy passes such requests on.";
     UdpNotAllowed = "udp-not-allowed", 403, Policy, "http_request_denied",
         "The client asked for datagrams (SOCKS5 UDP ASSOCIATE), and `socks.udp` is off.",
         "Use TCP, or ask whoever runs the proxy whether datagrams can be switched on.";

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
 use crate::gate::Basis;
-use crate::identity::{ClientTls, TlsVersion, User, Workload};
+use crate::identity::{ClientTls, TlsVersion, Unattributed, User, Workload};
 use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
@@ -108,6 +108,8 @@ pub struct FlowRecord {
     pub tls: Option<Arc<ClientTls>>,
     /// The workload that the client is, where that is known.
     pub workload: Option<Arc<Workload>>,
+    /// Why no workload is known behind the client's address, where it was looked for.
+    pub unattributed: Option<Unattributed>,
     /// The request method. Empty when no request could be read.
     pub method: MethodName,
     /// The target: the absolute URL without user information, or `host:port` for CONNECT.

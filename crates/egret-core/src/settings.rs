@@ -250,6 +250,8 @@ pub struct Limits {
     pub handshakes: usize,
     /// Client names that metrics tell apart; the others count together.
     pub client_names: usize,
+    /// Service accounts that metrics tell apart; the others count together.
+    pub workload_names: usize,
     /// Rules that metrics tell apart; the others count together.
     pub policy_rules: usize,
     /// Identities whose use of rules with a rate limit is counted, each for itself; more of them share one
@@ -276,6 +278,7 @@ impl Default for Limits {
             h2_streams: 256,
             handshakes: 4096,
             client_names: 1000,
+            workload_names: 1000,
             policy_rules: 1000,
             rate_limit_entries: 65_536,
             held_flows: 64,

@@ -44,6 +44,7 @@ fn a_record(id: egret_core::flow_id::FlowId, target: String) -> FlowRecord {
         reason: None,
         detail: None,
         workload: None,
+        unattributed: None,
         basis: Basis::of(RuleFacts::new("team", "allow registries", Action::Allow)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),

@@ -5,6 +5,7 @@ pub mod admission;
 pub mod client;
 pub mod controller;
 pub mod crd;
+pub mod identity;
 pub mod import;
 pub mod inject;
 pub mod no_proxy;

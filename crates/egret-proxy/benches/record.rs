@@ -24,6 +24,7 @@ fn a_record() -> FlowRecord {
         user: None,
         tls: None,
         workload: None,
+        unattributed: None,
         method: MethodName::new("GET"),
         target: "http://registry.example.com/v2/library/alpine/manifests/latest?ns=docker.io".into(),
         treatment: Treatment::Forward,

@@ -65,6 +65,7 @@ impl Flow {
             user: identity.user.clone(),
             tls: identity.tls.clone(),
             workload: identity.workload.clone(),
+            unattributed: identity.unattributed,
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,
@@ -142,6 +143,9 @@ impl Flow {
         self.worker.metrics.bytes(more_up, more_down);
         if let Some(name) = self.record.client_name() {
             self.worker.metrics.client_bytes(name, more_up, more_down);
+        }
+        if let Some(workload) = &self.record.workload {
+            self.worker.metrics.workload_bytes(workload, more_up, more_down);
         }
         self.counted = (up, down);
     }

@@ -41,3 +41,4 @@ pub mod trace;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;
+mod workload;

@@ -1,7 +1,8 @@
 //! The proxy as a whole: worker threads, their snapshots, and the end.
 
+use std::collections::HashSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -202,6 +203,13 @@ impl Server {
     /// Has open tunnels pass the gate again: something else than the snapshot has changed.
     pub fn recheck(&self) {
         self.signal(RECHECK);
+    }
+
+    /// Has open tunnels of these clients pass the gate again: it changed who is behind the addresses.
+    pub fn recheck_clients(&self, clients: &HashSet<IpAddr>) {
+        for worker in &self.workers {
+            worker.registry.signal_clients(RECHECK, clients);
+        }
     }
 
     /// The snapshot in force.

@@ -6,6 +6,7 @@ mod ca;
 mod certs;
 mod check;
 mod cli;
+mod cluster;
 mod console;
 mod controller;
 mod crds;

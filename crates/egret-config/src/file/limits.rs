@@ -49,6 +49,10 @@ pub struct Limits {
     /// `(other)`. Metric label: `client_names`.
     #[schemars(range(max = 1_000_000))]
     pub client_names: u32,
+    /// Service accounts of a cluster that metrics tell apart; requests of any others count under `(other)`. Metric
+    /// label: `workload_names`.
+    #[schemars(range(max = 1_000_000))]
+    pub workload_names: u32,
     /// Rules of policies that metrics tell apart; the decisions of any others count under `(other)`. Metric
     /// label: `policy_rules`.
     #[schemars(range(max = 1_000_000))]
@@ -83,6 +87,7 @@ impl Default for Limits {
             h2_streams: limits.h2_streams,
             handshakes: small(limits.handshakes),
             client_names: small(limits.client_names),
+            workload_names: small(limits.workload_names),
             policy_rules: small(limits.policy_rules),
             rate_limit_entries: small(limits.rate_limit_entries),
             held_flows: small(limits.held_flows),
@@ -105,6 +110,7 @@ impl From<&Limits> for settings::Limits {
             h2_streams: limits.h2_streams,
             handshakes: limits.handshakes as usize,
             client_names: limits.client_names as usize,
+            workload_names: limits.workload_names as usize,
             policy_rules: limits.policy_rules as usize,
             rate_limit_entries: limits.rate_limit_entries as usize,
             held_flows: limits.held_flows as usize,

@@ -108,13 +108,15 @@ fn cut(mut text: String) -> String {
 /// Who it is: the name that was proven, else the workload, else the address.
 pub(crate) fn identity(flow: &Flow) -> String {
     let facts = &flow.identity;
-    match (&facts.name, &facts.namespace) {
+    // The user's name of a service account says the same at length.
+    let name = facts.name.as_ref().filter(|_| &*facts.proof != "service-account");
+    match (name, &facts.namespace) {
         (Some(name), _) => name.clone(),
         (None, Some(namespace)) => match facts.service_account.as_ref().or(facts.pod.as_ref()) {
             Some(of) => format!("{namespace}/{of}"),
             None => namespace.clone(),
         },
-        (None, None) => flow.client.ip().to_string(),
+        (None, None) => facts.name.clone().unwrap_or_else(|| flow.client.ip().to_string()),
     }
 }
 

@@ -151,6 +151,7 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         reason: Some(Reason::DeniedByRule),
         detail: Some("rule no-ads".into()),
         workload: None,
+        unattributed: None,
         basis: Basis::of(RuleFacts::new("team", "no-ads", Action::Deny)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),

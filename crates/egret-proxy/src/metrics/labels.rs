@@ -168,6 +168,8 @@ label! {
         Groups = "groups",
         /// `limits.handshakes`.
         Handshakes = "handshakes",
+        /// `limits.workloadNames`.
+        WorkloadNames = "workload_names",
         /// `limits.clientNames`.
         ClientNames = "client_names",
         /// `limits.policyRules`.

@@ -98,6 +98,7 @@ fn a_record() -> FlowRecord {
     FlowRecord {
         tls: None,
         workload: None,
+        unattributed: None,
         id: FlowIds::new(1, 0, 1).next_id(),
         started: UNIX_EPOCH + Duration::from_secs(1_763_725_680),
         client: "192.0.2.7:51234".parse().unwrap(),
