@@ -2,7 +2,9 @@
 //! stands in fields, as in `spec.rules[0].to[1].hosts[0]`, since there are no lines.
 
 mod egress_proxy;
+mod file;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -19,6 +21,8 @@ use crate::walk::{Finding, MOST_FINDINGS, Walk};
 use crate::yaml::{Entry, Kind, Node};
 
 static EGRESS_PROXY: LazyLock<Value> = LazyLock::new(schema::generate::<EgressProxyDocument>);
+
+pub use file::{ObjectFile, WrittenProxy};
 
 /// Something about a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +74,25 @@ impl ClusterPolicy {
         Placed { sheet: &self.sheet, pointer: "", document: &self.document }
     }
 
-    /// What is wrong with it beside a configuration: lists that it names and that there are not.
-    pub(crate) fn check_beside(&self, file: &ConfigFile) -> Vec<FieldProblem> {
-        let findings = policies::check_one(&self.placed(), Some(file), true);
-        findings.problems.into_iter().map(FieldProblem::from).collect()
+    /// What is wrong with it beside a configuration: lists that it names and that there are not, and a name that
+    /// a policy of a file has already.
+    pub(crate) fn check_beside(
+        &self,
+        file: &ConfigFile,
+        taken: &HashSet<(PolicyKind, String)>,
+    ) -> Vec<FieldProblem> {
+        let placed = self.placed();
+        let findings = policies::check_one(&placed, Some(file), true);
+        let mut problems: Vec<FieldProblem> = findings.problems.into_iter().map(FieldProblem::from).collect();
+        let name = placed.name();
+        if taken.contains(&(self.document.kind, name.clone())) {
+            problems.push(FieldProblem {
+                path: "metadata.name".to_owned(),
+                message: format!("a policy of the proxy's configuration is called `{name}` as well"),
+                help: Some("rename one of the two; that of the configuration holds".to_owned()),
+            });
+        }
+        problems
     }
 }
 

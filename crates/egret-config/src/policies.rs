@@ -18,7 +18,7 @@ use crate::walk::MOST_FINDINGS;
 
 pub(crate) use compile::policy;
 pub use compile::rules_as_policy;
-pub(crate) use documents::{DocumentFile, MAX_BYTES as MAX_FILE_BYTES, files};
+pub(crate) use documents::{DocumentFile, MAX_BYTES as MAX_FILE_BYTES, documents, files};
 pub(crate) use source::selector_faults;
 
 /// A policy with the place where it stands.
@@ -122,5 +122,12 @@ pub(crate) fn check_one(placed: &Placed<'_>, file: Option<&ConfigFile>, complete
     let mut findings = Findings::default();
     source::check(&mut findings, placed, complete);
     rule::check(&mut findings, placed, file.map(known_lists).as_ref(), complete);
+    findings
+}
+
+/// What is wrong with policies beside each other.
+pub(crate) fn check_together(policies: &[Placed<'_>]) -> Findings {
+    let mut findings = Findings::default();
+    order::check(&mut findings, policies);
     findings
 }

@@ -89,9 +89,20 @@ impl Walk {
 
     /// Walks a policy. `path` and `pointer` say where it stands among others.
     pub(crate) fn policy(&mut self, node: &Node, path: &str, pointer: &str) -> Option<Value> {
+        self.document(schema::policy_document(), node, path, pointer)
+    }
+
+    /// Walks one of several documents. `path` and `pointer` say where it stands among them.
+    pub(crate) fn document(
+        &mut self,
+        schema: &Value,
+        node: &Node,
+        path: &str,
+        pointer: &str,
+    ) -> Option<Value> {
         let spot = Spot { key: node.position.clone(), value: node.position.clone(), path: path.to_owned() };
         self.spots.insert(pointer.to_owned(), spot);
-        self.node(schema::policy_document(), node, &Here { path, pointer })
+        self.node(schema, node, &Here { path, pointer })
     }
 
     fn find(

@@ -54,15 +54,24 @@ pub fn validate_in(kind: &str, object: &Value, namespace: Option<&str>) -> Repor
 }
 
 impl Report {
-    /// The certificates that stand in the object itself.
     fn add_certificates(&mut self, document: &EgressProxyDocument) {
-        let (path, text) = match &document.spec.trusted_ca {
-            Some(TrustedCa::Text(text)) => ("spec.trustedCA", Some(text)),
-            Some(TrustedCa::Source(source)) => ("spec.trustedCA.inline", source.inline.as_ref()),
-            None => return,
-        };
-        if let Some(text) = text {
-            certificates::check(self, path, text.certificates());
-        }
+        let report = trusted_certificates(document);
+        self.errors.extend(report.errors);
+        self.warnings.extend(report.warnings);
     }
+}
+
+/// What is to be said about the certificates that stand in a proxy's `trustedCA` itself: [`validate`] does it too.
+#[must_use]
+pub fn trusted_certificates(document: &EgressProxyDocument) -> Report {
+    let mut report = Report::default();
+    let (path, text) = match &document.spec.trusted_ca {
+        Some(TrustedCa::Text(text)) => ("spec.trustedCA", Some(text)),
+        Some(TrustedCa::Source(source)) => ("spec.trustedCA.inline", source.inline.as_ref()),
+        None => return report,
+    };
+    if let Some(text) = text {
+        certificates::check(&mut report, path, text.certificates());
+    }
+    report
 }

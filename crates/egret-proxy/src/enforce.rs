@@ -177,7 +177,7 @@ mod tests {
         }));
         assert_eq!(Who::of(&identity), Who::Certificate("spiffe://td/ns/shop/sa/cart".into()));
         let groups = Vec::<Arc<str>>::new().into();
-        identity.user = Some(User { name: "alice".into(), proof: Proof::Jwt, groups });
+        identity.user = Some(User { name: "alice".into(), proof: Proof::Jwt, groups, workload: None });
         assert_eq!(Who::of(&identity), Who::User("alice".into()));
     }
 }

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod rates;
 pub mod refuse;
 pub mod relay;
+pub mod replay;
 pub mod server;
 #[cfg(test)]
 mod sizes;
@@ -40,3 +41,4 @@ pub mod trace;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;
+mod workload;

@@ -9,6 +9,7 @@ use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
 use crate::controller::ControllerArgs;
 use crate::flows::FlowsArgs;
+use crate::import::ImportArgs;
 use crate::netpol::NetpolArgs;
 use crate::node::NodeArgs;
 use crate::policy::PolicyArgs;
@@ -31,7 +32,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the proxy; `egret` alone does the same with the defaults and the environment
     Proxy(Box<ProxyArgs>),
-    /// Check configuration files: every error at once, exit status 1 if there is one
+    /// Check configuration files and objects of a cluster: every error at once, exit status 1 if there is one
     Check(CheckArgs),
     /// Print what a configuration file may hold: schema, reference or example
     #[command(subcommand)]
@@ -49,6 +50,10 @@ pub(crate) enum Command {
     Flows(Box<FlowsArgs>),
     /// Test, explain, suggest, backtest and lint policies
     Policy(Box<PolicyArgs>),
+    /// Print the definitions of the custom resources, for `kubectl apply --server-side -f -`
+    Crds,
+    /// Make an EgressProxy out of what AKS, OpenShift or Banzai's Istio operator call their proxy
+    Import(ImportArgs),
     /// Write NetworkPolicies that make the proxy the only way out of namespaces
     Netpol(Box<NetpolArgs>),
     /// Make a node's container runtime, kubelet, apt and shells use the proxy, and trust its CA
@@ -145,7 +150,7 @@ pub(crate) enum Hash {
 /// `egret check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration files (YAML), each checked by itself
+    /// The files (YAML), each checked by itself: configurations, or policies and EgressProxy objects of a cluster
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How the result is written

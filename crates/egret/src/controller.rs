@@ -9,7 +9,7 @@ use clap::Args;
 use egret_config::{LogFormat, LogLevel, LogSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_kube::controller::{
-    Access, CERTIFICATE_DAYS, Controller, LeaseTimes, NAMESPACE, SERVICE, Settings, Status, connect,
+    Access, CERTIFICATE_DAYS, Controller, LeaseTimes, NAMESPACE, SERVICE, Settings, Status, WEBHOOKS, connect,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -58,6 +58,9 @@ pub(crate) struct ControllerArgs {
     #[arg(long, value_name = "SECONDS", env = "EGRET_WEBHOOK_TIMEOUT", default_value = "5",
         value_parser = clap::value_parser!(u64).range(1..=30))]
     pub webhook_timeout: u64,
+    /// Name of the webhook configurations, mutating and validating, that are made and kept
+    #[arg(long, value_name = "NAME", env = "EGRET_WEBHOOK_CONFIGURATION", default_value = WEBHOOKS)]
+    pub webhook_configuration: String,
     /// Leave the webhook configurations alone: somebody else makes them
     #[arg(long, env = "EGRET_NO_REGISTER")]
     pub no_register: bool,
@@ -123,6 +126,7 @@ impl ControllerArgs {
             webhook_url: self.webhook_url.clone(),
             webhook_cert: self.webhook_cert.clone(),
             register: !self.no_register,
+            webhooks: self.webhook_configuration.clone(),
             webhook_timeout: Duration::from_secs(self.webhook_timeout),
             identity: self.identity.clone().unwrap_or_else(identity),
             lease: LeaseTimes {

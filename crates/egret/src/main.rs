@@ -6,10 +6,13 @@ mod ca;
 mod certs;
 mod check;
 mod cli;
+mod cluster;
 mod console;
 mod controller;
+mod crds;
 mod diagnostics;
 mod flows;
+mod import;
 mod interception;
 mod machine;
 mod netpol;
@@ -48,6 +51,8 @@ fn main() -> ExitCode {
         Some(Command::Netpol(args)) => netpol::run(&args),
         Some(Command::Node(args)) => node::run(&args),
         Some(Command::Users(command)) => users::run(&command),
+        Some(Command::Crds) => crds::run(),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
 }

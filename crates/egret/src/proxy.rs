@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
@@ -23,6 +24,7 @@ use egret_proxy::worker::Shared;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::cluster::Sinks;
 use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
@@ -58,6 +60,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
     /// Where the console is, if there is one.
     pub console: Option<SocketAddr>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
@@ -75,6 +79,7 @@ pub(crate) struct Fixed {
     admin: Option<SocketAddr>,
     console: ConsoleConfig,
     tracing: Option<TracingSettings>,
+    kubernetes: Option<egret_config::KubernetesSettings>,
     log_format: LogFormat,
     /// The store of flows, but for what is taken out of them, and whether there is one.
     flows: FlowSettings,
@@ -95,6 +100,7 @@ impl Fixed {
             admin: compiled.admin,
             console: compiled.console.clone(),
             tracing: compiled.tracing.clone(),
+            kubernetes: compiled.kubernetes.clone(),
             log_format: compiled.log.format,
             flows: FlowSettings { redaction: Default::default(), ..compiled.flows.clone() },
             flows_wanted: flows::are_wanted(compiled, has_console),
@@ -174,6 +180,9 @@ async fn serve(
         ),
         false => None,
     };
+    let changes = Changes::default();
+    flows::put_changes_into_force(&changes, &compiled)
+        .map_err(|error| failure("the change rules cannot be put into force")(error.to_string()))?;
     let snapshot = compiled.snapshot;
 
     let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
@@ -184,13 +193,24 @@ async fn serve(
         .map_err(|error| failure("the access log cannot be opened")(error.to_string()))?;
     let log = Arc::new(log);
     let exporter = start_exporter(compiled.tracing.as_ref(), &snapshot)?;
-    let credentials = Credentials::new(&snapshot, upstream.clone())
+    let cluster = match compiled.kubernetes {
+        Some(settings) => {
+            let started = crate::cluster::start(settings).await;
+            Some(started.map_err(failure("the cluster cannot be watched (`kubernetes`)"))?)
+        }
+        None => None,
+    };
+    let workloads = crate::cluster::workloads(cluster.as_ref());
+    let credentials = Credentials::new(&snapshot, upstream.clone(), workloads.clone())
         .map_err(|error| failure("credentials cannot be checked")(error.to_string()))?;
     let credentials = Arc::new(credentials);
     let handshakes: Arc<AtomicUsize> = Arc::default();
     let mut sources = sources(&upstream, &credentials, &log, exporter.as_ref());
     let open = handshakes.clone();
     sources.handshakes = Some(Box::new(move || open.load(Ordering::Relaxed) as u64));
+    if let Some(cluster) = cluster.clone() {
+        sources.workloads = Some(Box::new(move || crate::cluster::figures(&cluster)));
+    }
     if let Some(flows) = flows.clone() {
         sources.flows = Some(Box::new(move || flows.counts()));
     }
@@ -206,6 +226,7 @@ async fn serve(
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
     metrics.limit_client_names(snapshot.limits.client_names);
+    metrics.limit_workload_names(snapshot.limits.workload_names);
     metrics.limit_policy_rules(snapshot.limits.policy_rules);
     metrics.config_loaded(snapshot.generation);
     // Without anybody to look at them, flows are not kept.
@@ -221,10 +242,14 @@ async fn serve(
         interception: minting,
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
-        sink: exporter
-            .as_ref()
-            .map(|exporter| Arc::new(exporter.handle()) as Arc<dyn egret_proxy::worker::RecordSink>),
+        workloads,
+        sink: Sinks {
+            exporter: exporter.as_ref().map(|exporter| Box::new(exporter.handle()) as _),
+            cluster: cluster.clone(),
+        }
+        .into_sink(),
         flows: flows.clone(),
+        changes: changes.clone(),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -240,10 +265,19 @@ async fn serve(
         listeners,
         fixed,
         flows,
+        changes,
         console: console_address,
         lists,
         intercepting: Mutex::new(intercepting),
     });
+    if let Some(cluster) = &cluster {
+        let app = Arc::downgrade(&app);
+        cluster.on_change(Box::new(move |addresses| {
+            if let Some(app) = app.upgrade() {
+                app.server.recheck_clients(addresses);
+            }
+        }));
+    }
     let files = files.into_iter().chain(interception::lock(&app.intercepting).files()).collect();
     if let Some(admin) = admin {
         serve_admin(&app, admin);
@@ -384,6 +418,7 @@ fn sources(
         handshakes: None,
         certificates: None,
         flows: None,
+        workloads: None,
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();

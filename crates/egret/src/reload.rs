@@ -108,7 +108,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
     if Fixed::of(&compiled, app.console.is_some()) != app.fixed {
         tracing::warn!(
-            "addresses, TLS on or off, admin, console, workers, tracing, log.format and flows change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, console, workers, tracing, kubernetes, log.format and flows change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
@@ -136,6 +136,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     crate::tls::apply(&app.listeners, &listeners);
     app.server.recheck();
     app.metrics.limit_client_names(compiled.snapshot.limits.client_names);
+    app.metrics.limit_workload_names(compiled.snapshot.limits.workload_names);
     app.metrics.limit_policy_rules(compiled.snapshot.limits.policy_rules);
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
@@ -144,6 +145,9 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
         && let Err(error) = flows::redact_by(store, &compiled.flows)
     {
         tracing::error!(%error, "flows are redacted as before");
+    }
+    if let Err(error) = flows::put_changes_into_force(&app.changes, &compiled) {
+        tracing::error!(%error, "the change rules stay as they were");
     }
     app.diagnostics.set_level(compiled.log.level);
     app.metrics.config_reloaded(generation);

@@ -112,7 +112,7 @@ impl DocumentFile {
 
 /// Every policy of a file with the path under which it stands: documents, the items of lists, and those of
 /// `kind: List`.
-fn documents(roots: Vec<Node>) -> Vec<(Node, String)> {
+pub(crate) fn documents(roots: Vec<Node>) -> Vec<(Node, String)> {
     let mut documents = Vec::new();
     for root in roots {
         match root.kind {

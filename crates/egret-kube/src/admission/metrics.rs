@@ -56,6 +56,8 @@ impl EncodeLabelValue for Outcome {
 pub enum Limit {
     /// `body_bytes`
     BodyBytes,
+    /// `bodies_bytes`
+    BodiesBytes,
     /// `connections`
     Connections,
     /// `handshake`
@@ -64,6 +66,8 @@ pub enum Limit {
     FirstRequest,
     /// `body`
     Body,
+    /// `lookup`
+    Lookup,
     /// `drain`
     Drain,
 }
@@ -72,10 +76,12 @@ impl Limit {
     const fn as_str(self) -> &'static str {
         match self {
             Self::BodyBytes => "body_bytes",
+            Self::BodiesBytes => "bodies_bytes",
             Self::Connections => "connections",
             Self::Handshake => "handshake",
             Self::FirstRequest => "first_request",
             Self::Body => "body",
+            Self::Lookup => "lookup",
             Self::Drain => "drain",
         }
     }
@@ -166,6 +172,12 @@ impl Metrics {
 
     pub(super) fn handshake_failed(&self) {
         self.handshakes_failed.inc();
+    }
+
+    /// How often a bound was reached.
+    #[must_use]
+    pub fn limit_hits(&self, limit: Limit) -> u64 {
+        self.limits.get_or_create(&LimitLabels { limit }).get()
     }
 
     /// How many requests had an outcome, by the names of the metric's labels.

@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
 
 use crate::inject::{Labels, Snapshot};
 
@@ -48,6 +49,9 @@ pub struct Limits {
     /// How long the body of a request may be, in bytes. The API server takes objects of up to 3 MiB, and sends two of
     /// them where one is changed.
     pub body_bytes: usize,
+    /// How long the bodies of all requests under way may be together. Requests beyond it wait, for as long as a body
+    /// may take.
+    pub bodies_bytes: usize,
     /// Connections at once. API servers keep a few each.
     pub connections: usize,
     /// How long a TLS handshake may take.
@@ -66,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 8 * 1024 * 1024,
+            bodies_bytes: 64 * 1024 * 1024,
             connections: 512,
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(10),
@@ -94,6 +99,8 @@ struct Inner {
     look_up: Option<LookUpNamespace>,
     metrics: Metrics,
     draining: AtomicBool,
+    /// What is left of `bodies_bytes`, in KiB.
+    room: Semaphore,
 }
 
 impl fmt::Debug for Webhook {
@@ -106,8 +113,10 @@ impl Webhook {
     /// A webhook without certificate and settings: it is not ready, and allows every pod as it is.
     #[must_use]
     pub fn new(limits: Limits, validate: Validate, look_up: Option<LookUpNamespace>) -> Self {
+        let room = Semaphore::new(limits.bodies_bytes.div_ceil(1024).min(Semaphore::MAX_PERMITS));
         Self {
             inner: Arc::new(Inner {
+                room,
                 limits,
                 snapshot: ArcSwapOption::empty(),
                 certificates: Certificates::default(),

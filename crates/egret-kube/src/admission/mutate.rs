@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Inner;
-use super::metrics::Outcome;
+use super::metrics::{Limit, Outcome};
 use super::review::{Answer, Review};
 use crate::inject::{Labels, Request, Snapshot, inject};
 
@@ -67,5 +67,9 @@ async fn look_up(inner: &Inner, snapshot: &Snapshot, namespace: &str) -> Option<
         return None;
     }
     let asked = inner.look_up.as_ref()?(namespace);
-    tokio::time::timeout(inner.limits.lookup, asked).await.ok().flatten()
+    let labels = tokio::time::timeout(inner.limits.lookup, asked).await;
+    if labels.is_err() {
+        inner.metrics.limit_hit(Limit::Lookup);
+    }
+    labels.ok().flatten()
 }

@@ -7,6 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use tokio::sync::SemaphorePermit;
 
 use super::metrics::{Limit, Outcome};
 use super::review::Review;
@@ -49,7 +50,7 @@ async fn review(inner: &Inner, webhook: &'static str, request: Request<Incoming>
     let began = Instant::now();
     let (outcome, response) = match body(inner, request).await {
         Err(refusal) => (Outcome::Malformed, refusal),
-        Ok(body) => match Review::parse(&body) {
+        Ok((body, _room)) => match Review::parse(&body) {
             Err(error) => (Outcome::Malformed, text(StatusCode::BAD_REQUEST, &error.to_string())),
             Ok(review) => {
                 let (outcome, answer) = match webhook {
@@ -71,8 +72,8 @@ async fn review(inner: &Inner, webhook: &'static str, request: Request<Incoming>
     response
 }
 
-/// The body of a review, within its bounds.
-async fn body(inner: &Inner, request: Request<Incoming>) -> Result<Bytes, Answered> {
+/// The body of a review, within its bounds, and the room that it takes.
+async fn body(inner: &Inner, request: Request<Incoming>) -> Result<(Bytes, SemaphorePermit<'_>), Answered> {
     if !is_json(request.headers().get(CONTENT_TYPE)) {
         return Err(text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -92,10 +93,23 @@ async fn body(inner: &Inner, request: Request<Incoming>) -> Result<Bytes, Answer
     if length.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
+    let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(most);
+    let kibibytes = u32::try_from(expected.div_ceil(1024)).unwrap_or(u32::MAX);
+    let deadline = tokio::time::Instant::now() + inner.limits.body;
+    let room = match tokio::time::timeout_at(deadline, inner.room.acquire_many(kibibytes)).await {
+        Ok(Ok(room)) => room,
+        _ => {
+            inner.metrics.limit_hit(Limit::BodiesBytes);
+            return Err(text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests are being read (limit bodies_bytes); try again",
+            ));
+        }
+    };
     #[expect(clippy::disallowed_methods, reason = "the body is limited")]
     let reading = Limited::new(request.into_body(), most).collect();
-    match tokio::time::timeout(inner.limits.body, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    match tokio::time::timeout_at(deadline, reading).await {
+        Ok(Ok(body)) => Ok((body.to_bytes(), room)),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the body ended before its end")),
         Err(_) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::Error;
 
-use super::connect::chain;
+use crate::client::chain;
 
 /// What any one request to the API server may take. Watches are no request in this sense.
 pub(crate) const REQUEST: Duration = Duration::from_secs(20);
@@ -60,6 +60,11 @@ pub(crate) fn is_status(error: &Error, code: u16) -> bool {
     matches!(error, Error::Api(status) if status.code == code)
 }
 
+/// Between a half and the whole: replicas do not ask all at once.
+pub(crate) fn jittered(whole: Duration) -> Duration {
+    whole.mul_f64(rand::random_range(0.5..=1.0))
+}
+
 /// A request within [`REQUEST`].
 pub(crate) async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     match tokio::time::timeout(REQUEST, request).await {
@@ -72,7 +77,10 @@ pub(crate) async fn within<T>(request: impl Future<Output = kube::Result<T>>) ->
 pub(crate) fn explain(failure: &Failure) -> String {
     match failure {
         Failure::Api(Error::Api(status)) if status.code == 403 && !is_terminating(status) => {
-            format!("{} (the controller's ClusterRole does not allow it; see docs/kubernetes-controller.md)", status.message)
+            format!(
+                "{} (the controller's ClusterRole does not allow it; see docs/kubernetes-controller.md)",
+                status.message
+            )
         }
         Failure::Api(Error::Api(status)) if status.code == 401 => {
             format!("the API server does not know this client: {}", status.message)

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use crate::client::chain;
+
 /// To the API server, the handshake aside.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -73,6 +75,8 @@ impl std::fmt::Debug for Connected {
 pub async fn connect(access: &Access) -> Result<Connected, ConnectError> {
     let mut config = configuration(access).await?;
     config.connect_timeout = Some(CONNECT);
+    let agent = concat!("egret-controller/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
     let (host, namespace) =
         (config.cluster_url.host().unwrap_or_default().to_owned(), config.default_namespace.clone());
     let client = Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))?;
@@ -108,22 +112,6 @@ async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, C
     Config::from_custom_kubeconfig(kubeconfig, options).await.map_err(|error| failed(chain(&error)))
 }
 
-/// An error with its causes: kube's own say nothing without them.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some repeat their cause.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,9 +137,11 @@ mod tests {
 
     #[test]
     fn says_which_kubeconfig_cannot_be_used_and_why() {
-        for (text, context, detail) in
-            [(GOOD, Some("b"), "b"), ("- no", None, "kubeconfig"), ("apiVersion: v1\nkind: Config\n", None, "context")]
-        {
+        for (text, context, detail) in [
+            (GOOD, Some("b"), "b"),
+            ("- no", None, "kubeconfig"),
+            ("apiVersion: v1\nkind: Config\n", None, "context"),
+        ] {
             let error = client_of(text, context).err().unwrap().to_string();
             assert!(error.contains(detail) && error.contains("--kubeconfig"), "{error}");
         }

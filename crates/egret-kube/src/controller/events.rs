@@ -25,7 +25,13 @@ const LONGEST: usize = 1000;
 pub(crate) struct Object(pub(crate) ObjectReference);
 
 impl Object {
-    pub(crate) fn new(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, uid: Option<String>) -> Self {
+    pub(crate) fn new(
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+        uid: Option<String>,
+    ) -> Self {
         Self(ObjectReference {
             api_version: Some(api_version.to_owned()),
             kind: Some(kind.to_owned()),
@@ -167,7 +173,8 @@ mod tests {
         assert_eq!(told.is_new(&object, "A", "another", now), Some(true));
         assert_eq!(told.is_new(&object, "A", "another", now + AGAIN), Some(true));
         let later = now + AGAIN + Duration::from_secs(120);
-        let told_all = (0..200).filter(|n| told.is_new(&object, &n.to_string(), "t", later) == Some(true)).count();
+        let told_all =
+            (0..200).filter(|n| told.is_new(&object, &n.to_string(), "t", later) == Some(true)).count();
         assert_eq!(told_all, A_MINUTE as usize);
     }
 }

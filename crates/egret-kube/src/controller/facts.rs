@@ -12,8 +12,8 @@ use kube::{Client, Error, Resource};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::api::jittered;
 use super::api::{Failure, within};
-use super::backoff::jittered;
 use super::settings::Settings;
 use super::watch::{Changes, Health, Watched, keep};
 use crate::crd::EgressProxy;
@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     kubernetes: Watched<Service>,
     endpoints: Watched<EndpointSlice>,
     slow: Arc<Mutex<Slow>>,
+    /// What was drawn from the lists, and at which change.
+    drawn: Arc<Mutex<Option<(u64, Arc<ClusterFacts>)>>>,
     resolv_conf: Option<Arc<str>>,
     api_server: Arc<[String]>,
     pub(crate) changes: Changes,
@@ -56,14 +58,8 @@ impl Facts {
         let one = |name: &str| Config::default().fields(&format!("metadata.name={name}"));
         let kubernetes = Config::default().labels("kubernetes.io/service-name=kubernetes");
         let in_default = |client: &Client| client.clone();
-        let service_cidrs: Watched<ServiceCIDR> = keep(
-            tasks,
-            Api::all(client.clone()),
-            Config::default(),
-            "ServiceCIDR",
-            trim_metadata,
-            &changes,
-        );
+        let service_cidrs: Watched<ServiceCIDR> =
+            keep(tasks, Api::all(client.clone()), Config::default(), "ServiceCIDR", trim_metadata, &changes);
         let facts = Self {
             namespaces: keep(
                 tasks,
@@ -100,6 +96,7 @@ impl Facts {
             ),
             service_cidrs,
             slow: Arc::default(),
+            drawn: Arc::default(),
             resolv_conf: std::fs::read_to_string("/etc/resolv.conf").ok().map(Into::into),
             api_server: [host.to_owned()].into(),
             changes,
@@ -131,14 +128,27 @@ impl Facts {
     }
 
     /// What the cluster's own names and networks are, as far as is known.
-    pub(crate) fn of_cluster(&self) -> ClusterFacts {
+    pub(crate) fn of_cluster(&self) -> Arc<ClusterFacts> {
+        // Before the lists are read: what changes meanwhile is seen the next time.
+        let count = self.changes.count();
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, known)) = drawn.as_ref()
+            && *at == count
+        {
+            return known.clone();
+        }
+        let facts = Arc::new(self.draw());
+        *drawn = Some((count, facts.clone()));
+        facts
+    }
+
+    fn draw(&self) -> ClusterFacts {
         fn all<K: Resource<DynamicType = ()> + Clone + 'static>(watched: &Watched<K>) -> Vec<K> {
             let mut all: Vec<K> = watched.store.state().iter().map(|object| (**object).clone()).collect();
             all.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
             all
         }
-        let (cidrs, nodes, endpoints) =
-            (all(&self.service_cidrs), all(&self.nodes), all(&self.endpoints));
+        let (cidrs, nodes, endpoints) = (all(&self.service_cidrs), all(&self.nodes), all(&self.endpoints));
         let kubernetes = all(&self.kubernetes);
         let slow = self.slow();
         let served = self.service_cidrs.health.is_read() && !self.service_cidrs.health.is_absent();

@@ -62,7 +62,7 @@ pub(crate) async fn lead(
         if let Err(error) = ended
             && error.is_panic()
         {
-            tracing::error!(%error, "a part of the controller broke down; the Lease is given up for another replica");
+            tracing::error!(%error, "a part of the controller broke down; all of it is begun again. Please report this");
             return;
         }
     }

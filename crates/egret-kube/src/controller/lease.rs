@@ -13,8 +13,8 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::api::jittered;
 use super::api::{Failure, explain, is_status};
-use super::backoff::jittered;
 use super::settings::{LeaseTimes, MANAGER};
 
 /// The shortest duration that another's Lease is believed to have.
@@ -101,7 +101,7 @@ impl Elector {
                 self.set(false);
             }
             Ok(Err(failure)) => self.failed(explain(&failure)),
-            Err(_) => self.failed(format!("no answer within {limit:?}")),
+            Err(_) => self.failed("the API server did not answer in time".to_owned()),
         }
         let mut wait = jittered(self.times.retry);
         if *self.leads.borrow() {
@@ -149,7 +149,9 @@ impl Elector {
     fn set(&self, leads: bool) {
         let changed = self.leads.send_if_modified(|now| std::mem::replace(now, leads) != leads);
         match (changed, leads) {
-            (true, true) => tracing::info!(lease = %self.name, identity = %self.identity, "this replica leads"),
+            (true, true) => {
+                tracing::info!(lease = %self.name, identity = %self.identity, "this replica leads")
+            }
             (true, false) => {
                 tracing::warn!(lease = %self.name, identity = %self.identity, "this replica no longer leads");
             }
@@ -184,10 +186,8 @@ impl Elector {
         if !self.may_take(seen) {
             return Ok(Some(Outcome::OfAnother));
         }
-        let lease = Lease {
-            metadata: seen.lease.metadata.clone(),
-            spec: Some(self.spec(seen.lease.spec.as_ref())),
-        };
+        let lease =
+            Lease { metadata: seen.lease.metadata.clone(), spec: Some(self.spec(seen.lease.spec.as_ref())) };
         let replaced = self.api.replace(&self.name, &parameters(), &lease).await;
         self.written(replaced, began)
     }

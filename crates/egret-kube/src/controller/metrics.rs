@@ -12,16 +12,56 @@ use prometheus_client::registry::Registry;
 /// Name, type, labels and meaning of each metric.
 pub const METRICS: &[(&str, &str, &str, &str)] = &[
     ("egret_controller_leader", "gauge", "", "1 while this replica leads"),
-    ("egret_controller_leader_changes_total", "counter", "", "How often this replica came to lead or ceased to"),
-    ("egret_controller_watch_current", "gauge", "kind", "1 while the list of this kind is kept current; 0 while what was last seen is gone on with"),
+    (
+        "egret_controller_leader_changes_total",
+        "counter",
+        "",
+        "How often this replica came to lead or ceased to",
+    ),
+    (
+        "egret_controller_watch_current",
+        "gauge",
+        "kind",
+        "1 while the list of this kind is kept current; 0 while what was last seen is gone on with",
+    ),
     ("egret_controller_watch_failures_total", "counter", "kind", "Lists and watches that failed"),
-    ("egret_controller_watch_restarts_total", "counter", "kind", "Lists that were read anew from the beginning, as after 410"),
-    ("egret_controller_reconciles_total", "counter", "what, result", "Rounds of work, by what was looked after and whether it went well (ok, failed)"),
-    ("egret_controller_webhook_certificate_not_after_timestamp_seconds", "gauge", "", "When the webhook's certificate ends, in seconds since the epoch; 0 without one"),
-    ("egret_controller_bundles", "gauge", "state", "Namespaces by the state of their bundle (current, failed, foreign, too-large)"),
-    ("egret_controller_probes_total", "counter", "result", "Readiness endpoints asked through a proxy (passed, failed)"),
+    (
+        "egret_controller_watch_restarts_total",
+        "counter",
+        "kind",
+        "Lists that were read anew from the beginning, as after 410",
+    ),
+    (
+        "egret_controller_reconciles_total",
+        "counter",
+        "what, result",
+        "Rounds of work, by what was looked after and whether it went well (ok, failed)",
+    ),
+    (
+        "egret_controller_webhook_certificate_not_after_timestamp_seconds",
+        "gauge",
+        "",
+        "When the webhook's certificate ends, in seconds since the epoch; 0 without one",
+    ),
+    (
+        "egret_controller_bundles",
+        "gauge",
+        "state",
+        "Namespaces by the state of their bundle (current, failed, foreign, too-large)",
+    ),
+    (
+        "egret_controller_probes_total",
+        "counter",
+        "result",
+        "Readiness endpoints asked through a proxy (passed, failed)",
+    ),
     ("egret_controller_restarts_total", "counter", "kind", "Owners of pods that were restarted for a change"),
-    ("egret_controller_events_dropped_total", "counter", "", "Events on objects that were not written, because there were too many"),
+    (
+        "egret_controller_events_dropped_total",
+        "counter",
+        "",
+        "Events on objects that were not written, because there were too many",
+    ),
 ];
 
 /// A label of one name.
@@ -91,4 +131,18 @@ impl Metrics {
 /// What a metric means.
 pub(crate) fn help(name: &str) -> &'static str {
     METRICS.iter().find(|row| row.0 == name).map_or("", |row| row.3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::METRICS;
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kubernetes-controller.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for (name, kind, _, meaning) in METRICS {
+            assert!(text.contains(&format!("| `{name}` | {kind} |")) && text.contains(meaning), "{name}");
+        }
+    }
 }

@@ -5,7 +5,6 @@
 //! bundles of CAs ([`bundle`]), and the status of EgressProxies and policies ([`proxies`], [`policies`]).
 
 mod api;
-mod backoff;
 mod bundle;
 mod connect;
 mod events;
@@ -30,7 +29,9 @@ pub use connect::{Access, ConnectError, Connected, connect};
 pub use metrics::METRICS;
 pub use run::{Controller, StartError, Status};
 
-pub use settings::{CA_NAME, CERTIFICATE_DAYS, LEASE, LeaseTimes, NAMESPACE, SERVICE, Settings, WEBHOOK_SECRET, WEBHOOKS};
+pub use settings::{
+    CA_NAME, CERTIFICATE_DAYS, LEASE, LeaseTimes, NAMESPACE, SERVICE, Settings, WEBHOOK_SECRET, WEBHOOKS,
+};
 
 /// Who made an object, on the object.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "egret-controller");

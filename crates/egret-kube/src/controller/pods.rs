@@ -43,11 +43,6 @@ impl Pods {
         self.watched.health.is_read()
     }
 
-    /// How current they are.
-    pub(crate) fn health(&self) -> &Arc<super::watch::Health> {
-        &self.watched.health
-    }
-
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Arc<PartialObjectMeta<Pod>>> {
         self.watched.store.state()
@@ -57,7 +52,8 @@ impl Pods {
     pub(crate) fn none_injected_in(&self, namespace: &str) -> bool {
         self.are_read()
             && !self.all().iter().any(|pod| {
-                pod.metadata.namespace.as_deref() == Some(namespace) && pod.annotations().contains_key(INJECTED)
+                pod.metadata.namespace.as_deref() == Some(namespace)
+                    && pod.annotations().contains_key(INJECTED)
             })
     }
 }
@@ -77,6 +73,7 @@ fn trim(pod: &mut PartialObjectMeta<Pod>) {
     metadata.managed_fields = None;
     metadata.finalizers = None;
     if let Some(annotations) = &mut metadata.annotations {
-        annotations.retain(|key, _| key.starts_with("egret.dev/") || key.starts_with("kubernetes.azure.com/"));
+        annotations
+            .retain(|key, _| key.starts_with("egret.dev/") || key.starts_with("kubernetes.azure.com/"));
     }
 }

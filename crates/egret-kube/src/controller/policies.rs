@@ -85,7 +85,11 @@ fn reported(result: Result<(), Failure>, name: &str) -> bool {
         // Deleted half-way.
         Err(failure) if failure.is_gone() => true,
         Err(failure) => {
-            tracing::warn!(name, why = explain(&failure), "the status of a policy could not be written; trying again");
+            tracing::warn!(
+                name,
+                why = explain(&failure),
+                "the status of a policy could not be written; trying again"
+            );
             false
         }
     }
@@ -115,7 +119,13 @@ async fn look_after<P: PolicyObject>(api: &Api<P>, policy: &Arc<P>, now: Timesta
 }
 
 /// What is said about a policy.
-fn status(kind: &str, object: &Value, before: &PolicyStatus, generation: i64, now: Timestamp) -> PolicyStatus {
+fn status(
+    kind: &str,
+    object: &Value,
+    before: &PolicyStatus,
+    generation: i64,
+    now: Timestamp,
+) -> PolicyStatus {
     let report = validate(kind, object);
     let said = match report.is_valid() {
         true => [
@@ -187,7 +197,11 @@ mod tests {
     #[test]
     fn a_right_policy_is_accepted_and_in_force() {
         let status = of(&json!({ "rules": [{ "action": "Allow", "to": [{ "hosts": ["example.com"] }] }] }));
-        assert_eq!(conditions(&status), [("Accepted".to_owned(), true), ("InForce".to_owned(), true)], "{status:?}");
+        assert_eq!(
+            conditions(&status),
+            [("Accepted".to_owned(), true), ("InForce".to_owned(), true)],
+            "{status:?}"
+        );
         assert_eq!((status.rules, status.observed_generation), (Some(1), Some(4)));
     }
 

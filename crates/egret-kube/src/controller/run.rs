@@ -22,21 +22,24 @@ use tokio::time::timeout;
 
 use super::api::within;
 use super::bundle::cluster::TrustBundles;
-use super::connect::{Connected, chain};
+use super::connect::Connected;
 use super::facts::Facts;
-use super::lease::Elector;
 use super::leader::lead;
+use super::lease::Elector;
 use super::metrics::{Kind, Metrics, help};
 use super::proxies::compile::snapshot;
 use super::settings::{LEASE, Settings};
 use super::watch::Health;
 use super::webhook::keep::{Registration, Shown};
 use crate::admission::{Limits, Verdict, Webhook};
+use crate::client::chain;
 use crate::inject::labels;
 use crate::validate::validate_in;
 
 /// How often settings are compiled without a change, in case one was missed.
 const COMPILE: Duration = Duration::from_secs(300);
+/// How long is waited when a part of the leader's work broke down.
+const BROKEN: Duration = Duration::from_secs(10);
 /// The first word with the API server. After that, it may go away.
 const HELLO: Duration = Duration::from_secs(20);
 
@@ -44,7 +47,9 @@ const HELLO: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The API server is not there.
-    #[error("the API server at {host} cannot be asked: {why}. Check that the kubeconfig or the service account is of this cluster, and that the network lets this through")]
+    #[error(
+        "the API server at {host} cannot be asked: {why}. Check that the kubeconfig or the service account is of this cluster, and that the network lets this through"
+    )]
     Unreachable {
         /// Where it was looked for.
         host: String,
@@ -153,11 +158,7 @@ impl Controller {
         self.metrics.register(&mut registry);
         self.webhook.metrics().register(&mut registry);
         registry.register_collector(Box::new(Scraped { parts: self.status.subscribe() }));
-        Status {
-            webhook: self.webhook.clone(),
-            parts: self.status.subscribe(),
-            registry: Arc::new(registry),
-        }
+        Status { webhook: self.webhook.clone(), parts: self.status.subscribe(), registry: Arc::new(registry) }
     }
 
     /// Runs until `stop` says so: then the Lease is given back, the webhook says that it wants no more, and goes on
@@ -232,7 +233,8 @@ impl Controller {
                 registration,
             );
             tokio::select! {
-                () = work => {}
+                // Broken, it would break again at once.
+                () = work => tokio::time::sleep(BROKEN).await,
                 _ = leads.wait_for(|leads| !*leads) => {}
             }
             self.metrics.leader.set(0);
@@ -302,6 +304,11 @@ impl Collector for Scraped {
         }
         let name = "egret_controller_webhook_certificate_not_after_timestamp_seconds";
         let not_after = parts.shown.serving.not_after().map_or(0, |at| at.as_second());
-        ConstGauge::new(not_after).encode(encoder.encode_descriptor(name, help(name), None, MetricType::Gauge)?)
+        ConstGauge::new(not_after).encode(encoder.encode_descriptor(
+            name,
+            help(name),
+            None,
+            MetricType::Gauge,
+        )?)
     }
 }

@@ -16,7 +16,8 @@ const DISABLED: [&str; 2] = ["disabled", "false"];
 
 /// A selector as the API server takes it in a query.
 pub(crate) fn query(selector: &LabelSelector) -> String {
-    let labels = selector.match_labels.iter().map(|(key, value)| format!("{}={}", key.as_str(), value.as_str()));
+    let labels =
+        selector.match_labels.iter().map(|(key, value)| format!("{}={}", key.as_str(), value.as_str()));
     let expressions = selector.match_expressions.iter().map(|one| {
         let values = one.values.iter().map(|value| value.as_str().to_owned()).collect::<Vec<_>>().join(",");
         let key = one.key.as_str();
@@ -93,7 +94,11 @@ mod tests {
             ("kube-system", json!({}), false),
             ("egret-system", json!({}), false),
         ] {
-            assert_eq!(is_for(&spec, &namespace(name, labels.clone()), "egret-system"), selected, "{name} {labels}");
+            assert_eq!(
+                is_for(&spec, &namespace(name, labels.clone()), "egret-system"),
+                selected,
+                "{name} {labels}"
+            );
         }
         let off = EgressProxySpec { enabled: false, ..spec };
         assert!(!is_for(&off, &namespace("shop", json!({})), "egret-system"));

@@ -16,7 +16,7 @@ pub const WEBHOOK_SECRET: &str = "egret-webhook-tls";
 pub const CA_NAME: &str = "egret-ca";
 /// The field manager of everything that is applied.
 pub(crate) const MANAGER: &str = "egret";
-/// The webhook configurations, mutating and validating.
+/// The webhook configurations, mutating and validating, if nothing else is said.
 pub const WEBHOOKS: &str = "egret";
 
 /// How long certificates of the webhook are valid, in days. They are changed when two thirds are over.
@@ -41,6 +41,8 @@ pub struct Settings {
     pub webhook_cert: Option<PathBuf>,
     /// Whether the webhook configurations are made and kept.
     pub register: bool,
+    /// Their name.
+    pub webhooks: String,
     /// How long the API server waits for the webhook, in whole seconds, 1 to 30.
     pub webhook_timeout: Duration,
     /// Who this replica is, among those that want the Lease. No two may have the same.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::settings::{LeaseTimes, NAMESPACE, SERVICE, Settings};
+use super::settings::{LeaseTimes, NAMESPACE, SERVICE, Settings, WEBHOOKS};
 
 pub(super) fn settings() -> Settings {
     Settings {
@@ -13,6 +13,7 @@ pub(super) fn settings() -> Settings {
         webhook_url: None,
         webhook_cert: None,
         register: true,
+        webhooks: WEBHOOKS.to_owned(),
         webhook_timeout: Duration::from_secs(5),
         identity: "test".to_owned(),
         lease: LeaseTimes::default(),

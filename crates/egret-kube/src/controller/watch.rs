@@ -21,8 +21,9 @@ use tokio::time::{sleep, timeout};
 
 use super::api::{Failure, explain};
 
-/// How long until a kind that the API server does not serve is asked for again.
-const ABSENT: Duration = Duration::from_secs(300);
+/// How long until a kind that the API server does not serve is asked for again: the custom resources may be installed
+/// after the controller.
+const ABSENT: Duration = Duration::from_secs(15);
 /// How long changes may gather before they are acted on.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -40,6 +41,11 @@ impl Changes {
     /// Something changed.
     pub(crate) fn tell(&self) {
         self.sender.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        *self.sender.borrow()
     }
 
     /// Waits for changes.
@@ -200,7 +206,14 @@ pub(crate) fn keep<K>(
     changes: &Changes,
 ) -> Watched<K>
 where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     let (reader, writer) = store();
@@ -217,7 +230,14 @@ async fn follow<K>(
     trim: fn(&mut K),
     changes: Changes,
 ) where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
     loop {

@@ -8,9 +8,42 @@ use super::definitions;
 
 const HEAD: &str = "# Custom resources
 
-The objects of `egret.dev/v1alpha1`. `egret crds` prints their definitions (also in [deploy/crds](../deploy/crds)),
-`kubectl explain egressproxy.spec` shows what stands here, and `kubectl get egret -A` lists all objects. A policy that
-was written for [a file](policy.md) is the same document in a cluster.
+The objects of `egret.dev/v1alpha1`. `egret crds` prints their definitions (also in [deploy/crds](../deploy/crds)):
+
+```sh
+egret crds | kubectl apply --server-side -f -
+kubectl explain egressproxy.spec
+kubectl get egret -A
+```
+
+A policy that was written for [a file](policy.md) is the same document in a cluster, where its proxies
+[watch it](policy.md#in-a-cluster).
+
+## What is checked
+
+The API server checks types, words and bounds by itself. The admission webhook is as strict as `egret check`: it refuses
+unknown fields (which the API server alone drops, with a warning), conditions that do not compile, patterns, URLs and
+certificates that are wrong, and says everything at once, each with its path and what to do about it:
+
+```text
+spec.rules[0].to[1].hosts[0]: `not a host` is no pattern for hosts: … , spec.rules[1].too: unknown field `too` (did you
+mean `to`?)
+```
+
+`egret check FILE` says the same, with lines, before anything is applied.
+
+## From other proxies
+
+`egret import aks|openshift|istio FILE` prints an `EgressProxy` on standard output; `-` reads standard input, `--name`
+names the object. What was changed, could not be carried over, or is done differently here stands above it as comments.
+
+| from | takes |
+|---|---|
+| `aks` | the file of `--http-proxy-config`, or the output of `az aks show` |
+| `openshift` | the output of `oc get proxy/cluster -o yaml`, or an `install-config.yaml` |
+| `istio` (or `banzai`) | a mesh resource with `httpProxyEnvs`, or these alone |
+
+AKS's fields mean the same in `spec`, so its JSON can also be pasted there as it is.
 
 ";
 

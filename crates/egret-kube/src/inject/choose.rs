@@ -18,6 +18,9 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// What marks Egret's own pods in other namespaces than the installation's.
 const OWN_LABEL: (&str, &str) = ("app.kubernetes.io/name", "egret");
 
+/// What kubelet marks pictures of static pods with.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// Everything that injection is decided by. It never changes; a new one is swapped in.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -66,14 +69,16 @@ impl Snapshot {
     pub(super) fn choose(&self, request: &Request<'_>, pod: &Pod, report: &mut Report) -> Choice<'_> {
         let namespace = request.namespace;
         let is_own = pod.label(OWN_LABEL.0) == Some(OWN_LABEL.1);
-        if self.proxies.is_empty() || self.is_excluded(namespace) || is_own {
+        // A static pod is on its node already, and what the API server has is a picture of it.
+        let is_mirror = pod.annotation(MIRROR).is_some();
+        if self.proxies.is_empty() || self.is_excluded(namespace) || is_own || is_mirror {
             return Choice::Leave(Outcome::NotSelected, None);
         }
         let Some(of_namespace) = self.labels_of(request) else {
             let reason = format!("the labels of namespace {namespace} are not known yet; make the pod again");
             return Choice::Leave(Outcome::Doubtful, Some(reason.into()));
         };
-        let of_pod = pod.metadata.labels.as_ref().map(labels).unwrap_or_default();
+        let of_pod = pod.labels().map(labels).unwrap_or_default();
         let mut selecting = self.proxies.iter().filter(|proxy| proxy.selects(&of_namespace, &of_pod));
         let Some(proxy) = selecting.next() else { return Choice::Leave(Outcome::NotSelected, None) };
         if let Some(reason) = opt_out(&of_namespace, pod) {

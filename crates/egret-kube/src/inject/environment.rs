@@ -24,12 +24,18 @@ enum Own<'a> {
     Elsewhere,
 }
 
+/// Names and values that are added, in order.
+pub(super) type Added = Vec<(&'static str, String)>;
+
+/// Values that are changed, by their place in `env`.
+pub(super) type Changed = Vec<(usize, String)>;
+
 #[derive(Debug)]
 pub(super) struct Environment<'a> {
     container: &'a Container,
     proxy: &'a str,
-    added: Vec<(&'static str, String)>,
-    changed: Vec<(usize, String)>,
+    added: Added,
+    changed: Changed,
 }
 
 impl<'a> Environment<'a> {
@@ -37,8 +43,8 @@ impl<'a> Environment<'a> {
         Self { container, proxy, added: Vec::new(), changed: Vec::new() }
     }
 
-    /// What is to be added, in order, and what is to be changed, by its place in `env`.
-    pub(super) fn finish(self) -> (Vec<(&'static str, String)>, Vec<(usize, String)>) {
+    /// What is to be added and changed.
+    pub(super) fn finish(self) -> (Added, Changed) {
         (self.added, self.changed)
     }
 
@@ -75,6 +81,7 @@ impl<'a> Environment<'a> {
                 self.complete(pair, &values, &value);
             }
             Own::Values(values) => {
+                self.lint_case(&values, report);
                 for (_, name, own) in &values {
                     for finding in lint::proxy_url(own) {
                         report.warn(format!("container {:?}, {name}: {finding}", self.container.name));
@@ -118,9 +125,10 @@ impl<'a> Environment<'a> {
                 return;
             }
         };
-        self.lint_no_proxy(&values, report);
+        self.lint_no_proxy(&values, proxy.no_proxy.entries(), report);
         let value = match proxy.existing_no_proxy {
             MergeRule::Keep => {
+                self.lint_case(&values, report);
                 let names: Vec<&str> = values.iter().map(|(_, name, _)| *name).collect();
                 report.warn(format!(
                     "container {:?} keeps its own {} (existingNoProxy: Keep): names of the cluster have to be in it",
@@ -140,9 +148,18 @@ impl<'a> Environment<'a> {
         self.complete(pair, &values, &value);
     }
 
-    fn lint_no_proxy(&self, values: &[(usize, &'static str, &str)], report: &mut Report) {
+    fn lint_case(&self, values: &[(usize, &'static str, &str)], report: &mut Report) {
+        if let [(_, name, own)] = values
+            && !own.is_empty()
+            && let Some(finding) = lint::lone_case(name)
+        {
+            report.warn(format!("container {:?} sets {name} alone: {finding}", self.container.name));
+        }
+    }
+
+    fn lint_no_proxy(&self, values: &[(usize, &'static str, &str)], ours: &[String], report: &mut Report) {
         for (_, name, own) in values {
-            for finding in lint::no_proxy(own) {
+            for finding in lint::no_proxy_beside(own, ours) {
                 report.warn(format!("container {:?}, {name}: {finding}", self.container.name));
             }
         }

@@ -164,7 +164,7 @@ fn leave(
     if let Some(reason) = reason {
         report.warn(format!("no proxy is injected: {reason}"));
         if outcome == Outcome::Skipped && !request.ephemeral {
-            patch.annotate(pod.annotations(), &[(NOT_INJECTED, &reason)]);
+            patch.annotate(pod, &[(NOT_INJECTED, &reason)]);
         }
         report.note("not-injected", reason.into_owned());
     }
@@ -205,8 +205,7 @@ fn whole_pod(
     if let Some(volume) = volume.filter(|_| mounted) {
         volume.add(pod, &mut patch);
     }
-    patch
-        .annotate(pod.annotations(), &[(INJECTED, &proxy.name), (GENERATION, &proxy.generation.to_string())]);
+    patch.annotate(pod, &[(INJECTED, &proxy.name), (GENERATION, &proxy.generation.to_string())]);
     patch
 }
 

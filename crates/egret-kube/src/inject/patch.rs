@@ -1,9 +1,9 @@
 //! JSON patches (RFC 6902). Only `add` is used: on a member of an object it replaces what is there.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use super::pod::Pod;
 
 /// One operation: `add`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,19 +46,18 @@ impl Patch {
     }
 
     /// Sets annotations, those that are not so already.
-    pub(super) fn annotate(&mut self, present: Option<&BTreeMap<String, String>>, wanted: &[(&str, &str)]) {
-        match present {
-            None => {
-                let all: serde_json::Map<String, Value> =
-                    wanted.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-                self.add("/metadata/annotations".to_owned(), Value::Object(all));
-            }
-            Some(present) => {
-                for (name, value) in wanted
-                    .iter()
-                    .filter(|(name, value)| present.get(*name).map(String::as_str) != Some(*value))
-                {
-                    self.add(format!("/metadata/annotations/{}", pointer(name)), json!(value));
+    pub(super) fn annotate(&mut self, pod: &Pod, wanted: &[(&str, &str)]) {
+        let all = || -> serde_json::Map<String, Value> {
+            wanted.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
+        };
+        match (&pod.metadata, pod.annotations()) {
+            (None, _) => self.add("/metadata".to_owned(), json!({"annotations": all()})),
+            (Some(_), None) => self.add("/metadata/annotations".to_owned(), Value::Object(all())),
+            (Some(_), Some(present)) => {
+                for (name, value) in wanted {
+                    if present.get(*name).map(String::as_str) != Some(*value) {
+                        self.add(format!("/metadata/annotations/{}", pointer(name)), json!(value));
+                    }
                 }
             }
         }

@@ -8,8 +8,7 @@ use serde::de::IgnoredAny;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pod {
-    #[serde(default)]
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: Option<Metadata>,
     pub(crate) spec: Spec,
 }
 
@@ -99,7 +98,11 @@ pub(crate) struct Bundle {
 
 impl Pod {
     pub(crate) fn annotations(&self) -> Option<&BTreeMap<String, String>> {
-        self.metadata.annotations.as_ref()
+        self.metadata.as_ref()?.annotations.as_ref()
+    }
+
+    pub(crate) fn labels(&self) -> Option<&BTreeMap<String, String>> {
+        self.metadata.as_ref()?.labels.as_ref()
     }
 
     pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
@@ -107,7 +110,7 @@ impl Pod {
     }
 
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.metadata.labels.as_ref()?.get(name).map(String::as_str)
+        self.labels()?.get(name).map(String::as_str)
     }
 
     /// Whether it says that it is for Windows nodes.

@@ -32,8 +32,19 @@ impl Entry {
             return Ok(Self::Address(address.into()));
         }
         let (scope, port) = read_entry(text).map_err(|error| format!("`{}`: {error}", shown(text)))?;
-        if port.is_some() {
-            return Ok(Self::WithPort(text.to_ascii_lowercase()));
+        if let Some(port) = port {
+            return match scope {
+                Scope::Domain(name) => Ok(Self::WithPort(format!("{name}:{port}"))),
+                Scope::Subdomains(name) => Ok(Self::WithPort(format!(".{name}:{port}"))),
+                Scope::Network(IpNet::V4(network)) => {
+                    Ok(Self::WithPort(format!("{}:{port}", network.addr())))
+                }
+                Scope::Network(IpNet::V6(_)) => Err(format!(
+                    "`{}`: brackets make httpx fail when it starts; write the address without them and without a port",
+                    shown(text)
+                )),
+                Scope::Any => Err(format!("`{}`: no client knows a port behind `*`", shown(text))),
+            };
         }
         Ok(match scope {
             Scope::Any => Self::Any,

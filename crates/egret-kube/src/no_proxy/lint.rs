@@ -11,19 +11,39 @@ use super::merge::split;
 /// What is wrong with a value of `NO_PROXY`, in words for people; nothing where it is fine.
 #[must_use]
 pub fn no_proxy(value: &str) -> Vec<String> {
+    no_proxy_beside(value, &[])
+}
+
+/// [`no_proxy`] of a value that `known` entries were joined with: nothing is said of those.
+#[must_use]
+pub fn no_proxy_beside(value: &str, known: &[String]) -> Vec<String> {
     let mut findings = Vec::new();
-    let entries: Vec<&str> = split(value).collect();
+    let all: Vec<&str> = split(value).collect();
     let has_spaces = value.split(',').any(|part| part.split_whitespace().nth(1).is_some());
     if has_spaces {
         findings.push("entries divided by spaces: Go, Python and Node know commas alone".to_owned());
     }
-    if entries.len() > 1 && entries.contains(&"*") {
+    if all == ["*"] {
+        findings.push("`*` is not known to wget and Ruby, which go on using the proxy".to_owned());
+    } else if all.contains(&"*") {
         findings.push(
             "`*` beside other entries: curl, git, wget, requests and aiohttp know it only alone".to_owned(),
         );
     }
-    findings.extend(entries.iter().filter_map(|entry| self::entry(entry)));
+    let own = || all.iter().copied().filter(|entry| !known.iter().any(|one| one == entry));
+    findings.extend(own().filter_map(entry));
+    if let Some(network) = own().find(|entry| is_ipv4_network(entry)) {
+        findings.push(format!(
+            "`{}`: networks are not known to wget, httpx, aiohttp, urllib and Node; write the addresses that matter \
+             beside them",
+            shown(network)
+        ));
+    }
     findings
+}
+
+fn is_ipv4_network(entry: &str) -> bool {
+    entry.parse::<ipnet::Ipv4Net>().is_ok_and(|network| network.prefix_len() > 0)
 }
 
 fn entry(entry: &str) -> Option<String> {
@@ -58,6 +78,17 @@ fn entry(entry: &str) -> Option<String> {
             }
         }
         Ok(_) => None,
+    }
+}
+
+/// Who does not read a variable that stands there in one case alone.
+#[must_use]
+pub fn lone_case(name: &str) -> Option<&'static str> {
+    match name {
+        "HTTP_PROXY" => Some("curl, git and wget do not read it in upper case; set http_proxy as well"),
+        "HTTPS_PROXY" => Some("wget does not read it in upper case; set https_proxy as well"),
+        "NO_PROXY" => Some("wget does not read it in upper case; set no_proxy as well"),
+        _ => None,
     }
 }
 

@@ -139,13 +139,15 @@ fn leaves_out_what_no_client_understands_and_says_so() {
             "10.0.0.1-10.0.0.9",
             "http://x",
             "10.0.0.0/33",
+            "[::1]:80",
+            "*:80",
             "0.0.0.0/0",
             "::/0",
             "a b",
             "",
         ]),
     );
-    assert_eq!(list.warnings.len(), 9, "{:#?}", list.warnings);
+    assert_eq!(list.warnings.len(), 11, "{:#?}", list.warnings);
     assert_eq!(list.entries, compute(&ClusterFacts::default(), &Wanted::default()).entries);
 }
 
@@ -318,15 +320,19 @@ fn lint_finds_what_clients_choke_on_or_pass_over() {
         "http://u:secret@proxy",
         "0.0.0.0/0",
         "10.0.0.1-10.0.0.5",
+        "*",
+        "10.0.0.0/8,10.1.0.0/16",
     ];
     for value in bad {
         let findings = lint::no_proxy(value);
         assert_eq!(findings.len(), 1, "{value}: {findings:?}");
         assert!(!findings[0].contains("secret"));
     }
-    for value in ["", "*", ".svc,svc,10.0.0.0/8,::1,127.0.0.1", "a, b", "$(KUBERNETES_SERVICE_HOST),x"] {
+    for value in ["", ".svc,svc,::1,127.0.0.1", "a, b", "$(KUBERNETES_SERVICE_HOST),x"] {
         assert_eq!(lint::no_proxy(value), Vec::<String>::new(), "{value}");
     }
+    let ours = ["10.96.0.0/16".to_owned()];
+    assert_eq!(lint::no_proxy_beside("10.96.0.0/16,x", &ours), Vec::<String>::new());
     for value in [
         "proxy:3128",
         "https://proxy:3128",

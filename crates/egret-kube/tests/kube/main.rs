@@ -2,5 +2,7 @@
 
 mod admits;
 mod crds;
+mod import;
+mod policies;
 mod structural;
 mod validate;

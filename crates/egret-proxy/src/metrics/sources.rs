@@ -58,6 +58,34 @@ pub struct InterceptionFigures {
     pub ca_not_after: i64,
 }
 
+/// How current a list of the API server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WatchFigure {
+    /// The kind of object.
+    pub kind: &'static str,
+    /// It was read whole at least once.
+    pub is_read: bool,
+    /// For how long it may have been out of date; 0 while it is current.
+    pub behind_seconds: f64,
+    /// Lists and watches that failed.
+    pub failures: u64,
+}
+
+/// What is known of a cluster's workloads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkloadFigures {
+    /// Pods with an address.
+    pub pods: u64,
+    /// Addresses of more than one pod.
+    pub ambiguous: u64,
+    /// The lists.
+    pub watches: Vec<WatchFigure>,
+    /// Reviews of tokens by their results.
+    pub token_reviews: Vec<(&'static str, u64)>,
+    /// Events by what became of them.
+    pub events: Vec<(&'static str, u64)>,
+}
+
 type Ask<T> = Option<Box<dyn Fn() -> T + Send + Sync>>;
 
 /// Where the figures come from. Those that are absent leave no metric.
@@ -79,6 +107,8 @@ pub struct Sources {
     pub certificates: Ask<Vec<CertificateFigure>>,
     /// What the store of flows counts, where there is one.
     pub flows: Ask<StoreCounts>,
+    /// What is known of the workloads of a cluster, where there is one.
+    pub workloads: Ask<WorkloadFigures>,
     /// Spans that the trace exporter dropped, where traces are exported.
     pub spans_dropped: Ask<u64>,
 }
@@ -94,6 +124,7 @@ impl fmt::Debug for Sources {
             .field("handshakes", &self.handshakes.is_some())
             .field("certificates", &self.certificates.is_some())
             .field("flows", &self.flows.is_some())
+            .field("workloads", &self.workloads.is_some())
             .field("spans_dropped", &self.spans_dropped.is_some())
             .finish()
     }

@@ -32,6 +32,13 @@ fn full_sources() -> Sources {
             })
         })),
         interception: Some(Box::new(|| Some(InterceptionFigures::default()))),
+        workloads: Some(Box::new(|| WorkloadFigures {
+            pods: 3,
+            ambiguous: 1,
+            watches: vec![WatchFigure { kind: "pods", is_read: true, behind_seconds: 1.5, failures: 2 }],
+            token_reviews: vec![("good", 4)],
+            events: vec![("written", 5)],
+        })),
         access_log_dropped: Some(Box::new(|| 4)),
         handshakes: Some(Box::new(|| 8)),
         certificates: Some(Box::new(|| {

@@ -84,6 +84,17 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn bodies_of_all_requests_together_are_bounded() {
+    let limits = Limits { bodies_bytes: 8 * 1024, body: Duration::from_millis(100), ..Limits::default() };
+    let running = start(limits).await;
+    let (status, said) = post(&running, "/mutate", vec![b' '; 9 * 1024]).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(said.contains("bodies_bytes"), "{said}");
+    assert_eq!(running.webhook.metrics().limit_hits(Limit::BodiesBytes), 1);
+    assert_eq!(post(&running, "/mutate", recorded("01-bare-pod.1")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn depth_breaks_nothing() {
     let running = start(Limits::default()).await;
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
@@ -173,6 +184,15 @@ async fn objects_are_refused_with_all_that_is_wrong_unless_they_are_being_delete
         response(&post(&running, "/validate", review(json!({"panic": 1}), json!({}), "egret.dev")).await);
     assert_eq!(broken["allowed"], true);
     assert!(broken["warnings"][0].as_str().unwrap().contains("not checked"));
+}
+
+#[tokio::test]
+async fn labels_that_do_not_come_are_not_waited_for() {
+    let look_up: LookUpNamespace = Box::new(|_| Box::pin(std::future::pending()));
+    let limits = Limits { lookup: Duration::from_millis(20), ..Limits::default() };
+    let running = start_with(Webhook::new(limits, check, Some(look_up))).await;
+    assert_eq!(response(&post(&running, "/mutate", recorded("01-bare-pod.1")).await)["allowed"], true);
+    assert_eq!(running.webhook.metrics().limit_hits(Limit::Lookup), 1);
 }
 
 #[tokio::test]

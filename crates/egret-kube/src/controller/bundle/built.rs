@@ -123,11 +123,6 @@ impl Cache {
         built
     }
 
-    /// Puts one in place of another that means the same.
-    pub(crate) fn adopt(&mut self, own: &[CertificateDer<'static>], built: Arc<Built>) {
-        self.built.insert(own.to_vec(), Ok(built));
-    }
-
     /// Forgets what nobody asked for.
     pub(crate) fn keep_only(&mut self, used: &[Vec<CertificateDer<'static>>]) {
         self.built.retain(|own, _| used.contains(own));

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::built::Built;
 use crate::controller::api::{Failure, within};
-use crate::controller::{LABELS_SELECTOR, labels};
 use crate::controller::settings::{CA_NAME, MANAGER};
+use crate::controller::{LABELS_SELECTOR, labels};
 
 /// How long it is believed that the API server serves them, or does not.
 const BELIEVED: Duration = Duration::from_secs(600);

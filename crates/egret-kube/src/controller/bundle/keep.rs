@@ -75,6 +75,8 @@ pub(crate) struct Keeper {
     last_good: HashMap<String, Vec<Ca>>,
     /// What is published as ClusterTrustBundles.
     in_cluster: HashMap<String, String>,
+    /// What was said to be wrong.
+    said: Mutex<HashMap<&'static str, String>>,
     cleaned: bool,
 }
 
@@ -108,8 +110,14 @@ impl Keeper {
             trim,
             &changes,
         );
-        let asking =
-            keep(tasks, every(), Config::default().labels(SELECTOR), "ConfigMap with OpenShift's label", trim, &changes);
+        let asking = keep(
+            tasks,
+            every(),
+            Config::default().labels(SELECTOR),
+            "ConfigMap with OpenShift's label",
+            trim,
+            &changes,
+        );
         Self {
             client: client.clone(),
             settings: settings.clone(),
@@ -130,6 +138,7 @@ impl Keeper {
             changes,
             last_good: HashMap::new(),
             in_cluster: HashMap::new(),
+            said: Mutex::default(),
             cleaned: false,
         }
     }
@@ -171,9 +180,10 @@ impl Keeper {
             outcomes.insert(proxy.name().to_owned(), outcome);
         }
         self.last_good.retain(|name, _| outcomes.contains_key(name));
-        let trusted = self.last_good.iter().map(|(name, cas)| {
-            (name.clone(), cas.iter().map(|ca| ca.certificate.clone()).collect())
-        });
+        let trusted = self
+            .last_good
+            .iter()
+            .map(|(name, cas)| (name.clone(), cas.iter().map(|ca| ca.certificate.clone()).collect()));
         *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = trusted.collect();
         let wanted = self.wanted(&view, &cas, &mut outcomes);
         let states = self.publish(&wanted).await;
@@ -186,7 +196,8 @@ impl Keeper {
         went_well &= self.publish_in_cluster(&view, &cas).await;
         self.rotate(went_well && !view.unsure, now).await;
         went_well &= outcomes.values().all(|outcome| outcome.trouble.is_none());
-        let of_proxies = cas.values().flatten().map(|cas| cas.iter().map(|ca| ca.certificate.clone()).collect());
+        let of_proxies =
+            cas.values().flatten().map(|cas| cas.iter().map(|ca| ca.certificate.clone()).collect());
         let used: Vec<_> =
             wanted.values().map(|(own, _)| own.clone()).chain(of_proxies).chain([Vec::new()]).collect();
         self.cache.keep_only(&used);
@@ -299,7 +310,12 @@ impl Keeper {
     }
 
     /// Writes down for each EgressProxy how many namespaces have its CAs, and which do not.
-    fn account(&self, view: &View, states: &BTreeMap<String, State>, outcomes: &mut HashMap<String, Outcome>) {
+    fn account(
+        &self,
+        view: &View,
+        states: &BTreeMap<String, State>,
+        outcomes: &mut HashMap<String, Outcome>,
+    ) {
         for proxy in &view.proxies {
             let Some((spec, _)) = wants(proxy) else { continue };
             let Some(outcome) = outcomes.get_mut(proxy.name()) else { continue };
@@ -346,10 +362,15 @@ impl Keeper {
                 continue;
             }
             match remove(&self.client, &namespace, &object.metadata).await {
-                Ok(()) => tracing::info!(%namespace, "the bundles were taken away: no EgressProxy selects it"),
+                Ok(()) => {
+                    tracing::info!(%namespace, "the bundles were taken away: no EgressProxy selects it")
+                }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(%namespace, why = explain(&failure), "the bundles could not be taken away");
+                    self.once(
+                        "bundles could not be taken away",
+                        &format!("{namespace}: {}", explain(&failure)),
+                    );
                 }
             }
         }
@@ -401,7 +422,7 @@ impl Keeper {
                 }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(why = explain(&failure), "a ClusterTrustBundle could not be written");
+                    self.once("a ClusterTrustBundle could not be written", &explain(&failure));
                 }
             }
         }
@@ -415,11 +436,19 @@ impl Keeper {
                 }
                 Err(failure) => {
                     went_well = false;
-                    tracing::warn!(why = explain(&failure), "ClusterTrustBundles could not be taken away");
+                    self.once("ClusterTrustBundles could not be taken away", &explain(&failure));
                 }
             }
         }
         went_well
+    }
+
+    /// Says what is wrong, until it is something else.
+    fn once(&self, what: &'static str, why: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(what, why.to_owned()).as_deref() != Some(why) {
+            tracing::warn!(why, "{what}; trying again");
+        }
     }
 
     async fn rotate(&self, published: bool, now: Timestamp) {
@@ -433,7 +462,7 @@ impl Keeper {
             }
             Ok(Rotation::Refused(why)) => self.events.warn(&object, "CANotRotated", &why).await,
             Err(failure) => {
-                tracing::warn!(why = explain(&failure), "the CA for interception could not be changed");
+                self.once("the CA for interception could not be changed", &explain(&failure));
             }
         }
     }

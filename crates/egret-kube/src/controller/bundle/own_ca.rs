@@ -120,7 +120,7 @@ impl OwnCa {
         };
         match within(api.create(&parameters(), &secret)).await {
             Ok(made) => {
-                tracing::info!(secret = %self.source(), "made a CA for interception");
+                tracing::info!(namespace = self.namespace, name = CA_NAME, "made a CA for interception");
                 Ok(made)
             }
             // Another was faster; theirs is the CA.
@@ -129,7 +129,11 @@ impl OwnCa {
             }
             Err(failure) => Err(Trouble::new(
                 "CAUnreadable",
-                format!("{} is not there, and cannot be made: {}", self.source(), crate::controller::api::explain(&failure)),
+                format!(
+                    "{} is not there, and cannot be made: {}",
+                    self.source(),
+                    crate::controller::api::explain(&failure)
+                ),
             )),
         }
     }
@@ -143,7 +147,8 @@ impl OwnCa {
     ) -> Result<Rotation, Failure> {
         let api = self.api(client);
         let Some(mut secret) = within(api.get_opt(CA_NAME)).await? else { return Ok(Rotation::None) };
-        let Some(asked) = secret.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).cloned() else {
+        let Some(asked) = secret.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).cloned()
+        else {
             return Ok(Rotation::None);
         };
         let done = match step(&mut secret, &asked, published, now) {
@@ -174,9 +179,7 @@ fn step(secret: &mut Secret, asked: &str, published: bool, now: Timestamp) -> Re
     let old = value(secret, CERTIFICATE).cloned();
     let data = secret.data.get_or_insert_default();
     match asked {
-        "begin" if next.is_some() => {
-            Err(format!("there is a next CA already; ask for `{ROTATE}=activate`"))
-        }
+        "begin" if next.is_some() => Err(format!("there is a next CA already; ask for `{ROTATE}=activate`")),
         "begin" => {
             let (certificate, key) = make(now).map_err(|trouble| trouble.message)?;
             data.insert(NEXT_CERTIFICATE.to_owned(), certificate);

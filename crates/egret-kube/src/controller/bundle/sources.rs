@@ -37,7 +37,10 @@ pub(crate) async fn find(
 ) -> Result<Vec<Ca>, Trouble> {
     let source = wanted.source();
     if source.is_empty() {
-        return Err(Trouble::new("InvalidCA", "trustedCA names nothing: write the CA, or where it comes from"));
+        return Err(Trouble::new(
+            "InvalidCA",
+            "trustedCA names nothing: write the CA, or where it comes from",
+        ));
     }
     let mut all: Vec<Ca> = Vec::new();
     if source.egret {
@@ -71,11 +74,7 @@ pub(crate) async fn find(
     Ok(once)
 }
 
-async fn of_config_map(
-    client: &Client,
-    reference: &CaReference,
-    now: Timestamp,
-) -> Result<Vec<Ca>, Trouble> {
+async fn of_config_map(client: &Client, reference: &CaReference, now: Timestamp) -> Result<Vec<Ca>, Trouble> {
     let what = format!("configMap {}/{}", reference.namespace.0, reference.name.0);
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &reference.namespace.0);
     let found = got(within(api.get_opt(&reference.name.0)).await, &what)?;
@@ -95,8 +94,7 @@ async fn of_secret(client: &Client, reference: &CaReference, now: Timestamp) -> 
     let found = got(within(api.get_opt(&reference.name.0)).await, &what)?;
     let data = found.data.unwrap_or_default();
     let keys = data.keys().map(String::as_str).collect::<Vec<_>>();
-    let (key, bytes) =
-        chosen(reference, &what, |key| data.get(key).map(|bytes| bytes.0.as_slice()), &keys)?;
+    let (key, bytes) = chosen(reference, &what, |key| data.get(key).map(|bytes| bytes.0.as_slice()), &keys)?;
     checked(certificates(bytes, &what, key)?, &what, now)
 }
 
@@ -141,7 +139,10 @@ async fn of_trust_bundle(
         let list = within(api.list(&parameters)).await;
         found.extend(list.map_err(|failure| unread(&failure, "clusterTrustBundles"))?.items);
         if found.is_empty() {
-            return Err(Trouble::new("CAMissing", format!("the signer {} has no ClusterTrustBundle", signer.0)));
+            return Err(Trouble::new(
+                "CAMissing",
+                format!("the signer {} has no ClusterTrustBundle", signer.0),
+            ));
         }
     }
     let mut all = Vec::new();
@@ -199,10 +200,12 @@ mod tests {
     #[test]
     fn refuses_a_ca_that_is_no_ca() {
         let leaf = rcgen::generate_simple_self_signed(vec!["corp.test".to_owned()]).unwrap();
-        let trouble =
-            checked(vec![leaf.cert.der().clone()], "configMap a/b", Timestamp::now()).unwrap_err();
+        let trouble = checked(vec![leaf.cert.der().clone()], "configMap a/b", Timestamp::now()).unwrap_err();
         assert_eq!(trouble.reason, "InvalidCA");
-        assert!(trouble.message.contains("is no CA") && trouble.message.contains("configMap a/b"), "{trouble:?}");
+        assert!(
+            trouble.message.contains("is no CA") && trouble.message.contains("configMap a/b"),
+            "{trouble:?}"
+        );
     }
 
     #[test]

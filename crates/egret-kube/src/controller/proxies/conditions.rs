@@ -72,7 +72,10 @@ mod tests {
         let first = merge(&[], &[Said::new("Ready", true, "A", "a")], 1, early);
         assert_eq!(first[0].last_transition_time, "1970-01-01T00:16:40Z");
         let same = merge(&first, &[Said::new("Ready", true, "B", "b")], 2, late);
-        assert_eq!((same[0].last_transition_time.as_str(), same[0].reason.as_str()), ("1970-01-01T00:16:40Z", "B"));
+        assert_eq!(
+            (same[0].last_transition_time.as_str(), same[0].reason.as_str()),
+            ("1970-01-01T00:16:40Z", "B")
+        );
         let other = merge(&same, &[Said::new("Ready", false, "C", "c")], 2, late);
         assert_eq!(other[0].last_transition_time, "1970-01-01T00:33:20Z");
     }

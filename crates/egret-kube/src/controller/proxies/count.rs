@@ -145,7 +145,8 @@ mod tests {
         let counted = &count(&pods, &namespaces(), &in_force, "egret-system")["default"];
         let pods = &counted.pods;
         assert_eq!((pods.selected, pods.current, pods.outdated, pods.not_injected), (6, 2, 1, 3));
-        let generations: Vec<_> = pods.generations.iter().map(|count| (count.generation, count.pods)).collect();
+        let generations: Vec<_> =
+            pods.generations.iter().map(|count| (count.generation, count.pods)).collect();
         assert_eq!(generations, [(3, 2), (2, 1)]);
         assert_eq!(counted.behind.len(), 2);
     }

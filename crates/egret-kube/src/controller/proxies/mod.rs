@@ -16,6 +16,7 @@ use egret_config::file::{ConditionStatus, EgressProxySpec};
 
 use super::facts::Facts;
 use crate::crd::EgressProxy;
+use crate::validate::{Report, validate};
 
 /// The condition that says that the readiness endpoints answered.
 pub(crate) const READY: &str = "Ready";
@@ -41,11 +42,21 @@ pub(crate) fn ordered(facts: &Facts) -> Vec<Arc<EgressProxy>> {
 /// What is in force of an EgressProxy: the present generation, unless its readiness endpoints still have to answer or
 /// it cannot be read; then the one before, as the status tells. Every replica comes to the same, without asking.
 pub(crate) fn in_force(proxy: &EgressProxy) -> Option<InForce> {
-    let present = proxy.spec.value().map(|spec| InForce { generation: proxy.generation(), spec: spec.clone() });
-    match present {
+    match present(proxy) {
         Some(present) if present.spec.readiness_endpoints.is_empty() || has_passed(proxy) => Some(present),
         _ => before(proxy),
     }
+}
+
+/// The present generation, if nothing is wrong with it.
+pub(crate) fn present(proxy: &EgressProxy) -> Option<InForce> {
+    let spec = proxy.spec.value()?;
+    problems(proxy).is_valid().then(|| InForce { generation: proxy.generation(), spec: spec.clone() })
+}
+
+/// What is wrong with an object. The webhook refuses such objects, if it is asked.
+pub(crate) fn problems(proxy: &EgressProxy) -> Report {
+    validate(EgressProxy::KIND, &proxy.to_value())
 }
 
 /// Whether the endpoints answered for the present generation.
@@ -93,7 +104,8 @@ mod tests {
     fn what_endpoints_have_to_answer_for_waits_and_the_generation_before_stays() {
         let spec = json!({ "httpProxy": URL, "readinessEndpoints": ["http://up.test/"] });
         assert_eq!(in_force(&proxy(1, spec.clone(), json!({}))), None);
-        let before = json!({ "effective": { "generation": 1, "spec": { "httpProxy": "http://old.test:1" } } });
+        let before =
+            json!({ "effective": { "generation": 1, "spec": { "httpProxy": "http://old.test:1" } } });
         let old = in_force(&proxy(2, spec.clone(), before)).unwrap();
         assert_eq!(old.generation, 1);
         assert_eq!(old.spec.proxy_for_http().unwrap().as_str(), "http://old.test:1");

@@ -81,15 +81,17 @@ pub(crate) struct Owners {
 
 impl Owners {
     /// The owners of these pods, each once. Pods of Jobs and bare pods have none that could make them anew.
-    pub(crate) async fn of(&mut self, client: &Client, behind: &[Behind]) -> Result<BTreeSet<Owner>, Failure> {
+    pub(crate) async fn of(
+        &mut self,
+        client: &Client,
+        behind: &[Behind],
+    ) -> Result<BTreeSet<Owner>, Failure> {
         let mut all = BTreeSet::new();
         for Behind { pod } in behind {
             let (Some(owner), Some(namespace)) = (controller(&pod.metadata), &pod.metadata.namespace) else {
                 continue;
             };
-            let of_kind = |kind| {
-                Some(Owner { kind, namespace: namespace.clone(), name: owner.name.clone() })
-            };
+            let of_kind = |kind| Some(Owner { kind, namespace: namespace.clone(), name: owner.name.clone() });
             let found = match owner.kind.as_str() {
                 "StatefulSet" => of_kind(Kind::StatefulSet),
                 "DaemonSet" => of_kind(Kind::DaemonSet),
@@ -134,6 +136,8 @@ impl Owners {
 pub(crate) enum Standing {
     /// All of its pods are of the present template, and available.
     Settled,
+    /// All are of the present template, and none is available: a restart takes nothing away.
+    Down,
     /// Some are not.
     Moving,
 }
@@ -142,24 +146,27 @@ pub(crate) enum Standing {
 pub(crate) fn standing(kind: Kind, object: &DynamicObject) -> Standing {
     let (spec, status) = (&object.data["spec"], &object.data["status"]);
     let number = |value: &Value| value.as_i64().unwrap_or(0);
-    let seen = number(&status["observedGeneration"]) >= object.metadata.generation.unwrap_or(0);
-    let settled = match kind {
-        Kind::Deployment => {
-            let wanted = spec["replicas"].as_i64().unwrap_or(1);
-            ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|field| number(&status[*field]) == wanted)
-        }
-        Kind::StatefulSet => {
-            let wanted = spec["replicas"].as_i64().unwrap_or(1);
-            let partition = number(&spec["updateStrategy"]["rollingUpdate"]["partition"]);
-            number(&status["updatedReplicas"]) >= (wanted - partition).max(0)
-                && number(&status["readyReplicas"]) == wanted
-        }
+    let replicas = spec["replicas"].as_i64().unwrap_or(1);
+    let (wanted, updated, available) = match kind {
+        Kind::Deployment => (replicas, "updatedReplicas", "availableReplicas"),
+        Kind::StatefulSet => (replicas, "updatedReplicas", "readyReplicas"),
         Kind::DaemonSet => {
-            let wanted = number(&status["desiredNumberScheduled"]);
-            ["updatedNumberScheduled", "numberAvailable"].iter().all(|field| number(&status[*field]) == wanted)
+            (number(&status["desiredNumberScheduled"]), "updatedNumberScheduled", "numberAvailable")
         }
     };
-    if seen && settled { Standing::Settled } else { Standing::Moving }
+    let (updated, available) = (number(&status[updated]), number(&status[available]));
+    // Below the partition, pods of the template before stay.
+    let kept = match kind {
+        Kind::StatefulSet => number(&spec["updateStrategy"]["rollingUpdate"]["partition"]),
+        _ => 0,
+    };
+    let seen = number(&status["observedGeneration"]) >= object.metadata.generation.unwrap_or(0);
+    let surplus = kind == Kind::Deployment && number(&status["replicas"]) != wanted;
+    match (seen && updated >= (wanted - kept).max(0), available) {
+        (true, available) if available == wanted && !surplus => Standing::Settled,
+        (true, 0) => Standing::Down,
+        _ => Standing::Moving,
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +193,8 @@ mod tests {
         for moving in [status(2, 3, 2), status(3, 2, 2), status(3, 3, 1), json!({})] {
             assert_eq!(of(moving.clone()), Standing::Moving, "{moving}");
         }
+        assert_eq!(of(status(3, 0, 2)), Standing::Down);
+        assert_eq!(of(status(2, 0, 2)), Standing::Moving);
     }
 
     #[test]
@@ -194,9 +203,7 @@ mod tests {
             "observedGeneration": 2 });
         assert_eq!(standing(Kind::DaemonSet, &object(json!({}), daemon)), Standing::Settled);
         let set = json!({ "updatedReplicas": 1, "readyReplicas": 2, "observedGeneration": 2 });
-        let spec = |partition: i64| {
-            json!({ "replicas": 2, "updateStrategy": { "rollingUpdate": { "partition": partition } } })
-        };
+        let spec = |partition: i64| json!({ "replicas": 2, "updateStrategy": { "rollingUpdate": { "partition": partition } } });
         assert_eq!(standing(Kind::StatefulSet, &object(spec(1), set.clone())), Standing::Settled);
         assert_eq!(standing(Kind::StatefulSet, &object(spec(0), set)), Standing::Moving);
     }

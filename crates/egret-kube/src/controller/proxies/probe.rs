@@ -96,7 +96,7 @@ async fn exchange(
     authority: &str,
     login: Option<&HeaderValue>,
 ) -> Result<StatusCode, String> {
-    let words = |error: hyper::Error| super::super::connect::chain(&error);
+    let words = |error: hyper::Error| crate::client::chain(&error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
     let task = tokio::spawn(connection);
     let answer = sender.send_request(request(method, uri, authority, login)?).await.map_err(words);
@@ -110,7 +110,7 @@ async fn tunnel(
     target: &Destination,
     login: Option<&HeaderValue>,
 ) -> Result<TokioIo<hyper::upgrade::Upgraded>, String> {
-    let words = |error: hyper::Error| super::super::connect::chain(&error);
+    let words = |error: hyper::Error| crate::client::chain(&error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
     tokio::spawn(connection.with_upgrades());
     let authority = target.to_string();
@@ -192,7 +192,8 @@ fn basic(login: &str) -> Result<HeaderValue, String> {
             byte => byte,
         });
     }
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(bytes))).map_err(|_| unusable())?;
+    let mut value =
+        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(bytes))).map_err(|_| unusable())?;
     value.set_sensitive(true);
     Ok(value)
 }

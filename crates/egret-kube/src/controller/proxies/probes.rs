@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::probe::{Way, passes};
-use crate::controller::backoff::Backoff;
+use crate::client::Backoff;
 
 /// After a failure it is asked again, later and later: somebody may repair the proxy without touching the object.
 const AGAIN: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(300));

@@ -69,6 +69,7 @@ struct Restart {
     mark: String,
     began: Instant,
     pause: Duration,
+    was_down: bool,
 }
 
 impl Rollouts {
@@ -93,8 +94,10 @@ impl Rollouts {
         for restart in std::mem::take(&mut self.wave) {
             let found = within(restart.owner.api(&self.client).get_opt(&restart.owner.name)).await?;
             let moving = found.is_some_and(|object| {
-                mark_of(&object) == Some(&restart.mark)
-                    && standing(restart.owner.kind, &object) == Standing::Moving
+                let standing = standing(restart.owner.kind, &object);
+                // What was down before need not come up for it.
+                let over = standing == Standing::Settled || (restart.was_down && standing == Standing::Down);
+                mark_of(&object) == Some(&restart.mark) && !over
             });
             if moving {
                 still.push(restart);
@@ -164,11 +167,12 @@ impl Rollouts {
                 break;
             }
             match self.try_restart(owner, mark).await? {
-                Tried::Restarted | Tried::Moving => self.wave.push(Restart {
+                Tried::Restarted { was_down } => self.wave.push(Restart {
                     owner: owner.clone(),
                     mark: mark.to_owned(),
                     began: Instant::now(),
                     pause: waves.pause.0,
+                    was_down,
                 }),
                 Tried::Gone => {}
                 Tried::HeldBack(why) => held_back.push(format!("{owner}: {why}")),
@@ -189,13 +193,15 @@ impl Rollouts {
         if object.metadata.deletion_timestamp.is_some() {
             return Ok(Tried::Gone);
         }
-        let moving = standing(owner.kind, &object) == Standing::Moving;
+        let standing = standing(owner.kind, &object);
+        let moving = standing == Standing::Moving;
         if mark_of(&object).is_some_and(|found| found == mark) {
             // By the leader before this one, or its new pods did not pass the webhook: never twice.
             return Ok(match moving {
-                true => Tried::Moving,
+                true => Tried::Restarted { was_down: true },
                 false => Tried::HeldBack(
-                    "its pods are behind although it was restarted for this: was the webhook away?".to_owned(),
+                    "its pods are behind although it was restarted for this: was the webhook away?"
+                        .to_owned(),
                 ),
             });
         }
@@ -214,7 +220,7 @@ impl Rollouts {
                 self.metrics.restarts.get_or_create(&metrics::Kind { kind }).inc();
                 let note = format!("restarted for EgressProxy {mark}");
                 self.events.tell(&owner.object(object.uid()), "Restarted", &note).await;
-                Ok(Tried::Restarted)
+                Ok(Tried::Restarted { was_down: standing == Standing::Down })
             }
             Err(failure) if failure.is_gone() => Ok(Tried::Gone),
             Err(failure) if failure.is_passing() => Err(failure),
@@ -237,7 +243,7 @@ impl Rollouts {
             return Ok(Some("its update strategy is OnDelete: delete its pods yourself".to_owned()));
         }
         if moving {
-            return Ok(Some("not all of its pods are available".to_owned()));
+            return Ok(Some("some of its pods are not available".to_owned()));
         }
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), &owner.namespace);
         let budgets = within(budgets.list(&ListParams::default())).await?;
@@ -247,9 +253,8 @@ impl Rollouts {
             let selected = selector.is_some_and(|selector| covers(selector, labels));
             selected && budget.status.as_ref().is_some_and(|status| status.disruptions_allowed == 0)
         });
-        Ok(used_up.map(|budget| {
-            format!("the PodDisruptionBudget {} allows no disruption now", budget.name_any())
-        }))
+        Ok(used_up
+            .map(|budget| format!("the PodDisruptionBudget {} allows no disruption now", budget.name_any())))
     }
 
     /// Marks the owners that are behind, and takes the mark from those that are no longer.
@@ -314,9 +319,10 @@ impl Rollouts {
 }
 
 enum Tried {
-    Restarted,
-    /// Restarted before, and under way.
-    Moving,
+    /// Now, or by another leader before, and under way.
+    Restarted {
+        was_down: bool,
+    },
     Gone,
     HeldBack(String),
 }
@@ -339,14 +345,12 @@ fn parameters() -> PatchParams {
 }
 
 /// Whether a selector of Kubernetes' own selects these labels.
-fn covers(
-    selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector,
-    labels: &Value,
-) -> bool {
+fn covers(selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector, labels: &Value) -> bool {
     let of = |key: &str| labels[key].as_str();
     let equal = selector.match_labels.iter().flatten().all(|(key, value)| of(key) == Some(value));
     let expressions = selector.match_expressions.iter().flatten().all(|one| {
-        let listed = of(&one.key).is_some_and(|value| one.values.iter().flatten().any(|known| known == value));
+        let listed =
+            of(&one.key).is_some_and(|value| one.values.iter().flatten().any(|known| known == value));
         match one.operator.as_str() {
             "In" => listed,
             "NotIn" => !listed,

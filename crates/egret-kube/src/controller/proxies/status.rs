@@ -16,7 +16,7 @@ use super::count::{Counted, count};
 use super::probe::Way;
 use super::probes::{Probed, Probes};
 use super::rollout::{Progress, Rollouts};
-use super::{InForce, READY, compile, has_passed, in_force, ordered};
+use super::{InForce, READY, compile, has_passed, in_force, ordered, present, problems};
 use crate::controller::api::{Failure, explain, within};
 use crate::controller::bundle::keep::Outcome;
 use crate::controller::events::Object;
@@ -44,7 +44,7 @@ pub(crate) struct Keeper {
 
 /// What a round found.
 struct Round {
-    facts: ClusterFacts,
+    facts: Arc<ClusterFacts>,
     counted: HashMap<String, Counted>,
     pods_known: bool,
 }
@@ -87,10 +87,8 @@ impl Keeper {
 
     async fn round(&mut self, now: Timestamp) -> bool {
         let proxies = ordered(&self.context.facts);
-        let forces: Vec<(String, InForce)> = proxies
-            .iter()
-            .filter_map(|proxy| Some((proxy.name().to_owned(), in_force(proxy)?)))
-            .collect();
+        let forces: Vec<(String, InForce)> =
+            proxies.iter().filter_map(|proxy| Some((proxy.name().to_owned(), in_force(proxy)?))).collect();
         let namespaces = self.context.facts.namespaces.store.state();
         let namespaces = namespaces.into_iter().map(|namespace| (namespace.name_any(), namespace)).collect();
         let pods_known = self.context.pods.are_read();
@@ -138,12 +136,15 @@ impl Keeper {
         let mut status = before.clone();
         let mut said = Vec::new();
         let generation = proxy.generation();
-        let accepted = self.accepted(proxy, &mut said);
-        let present = proxy.spec.value().map(|spec| InForce { generation, spec: spec.clone() });
-        let force = match present {
-            Some(present) if accepted => self.ready(proxy, present, &mut said),
-            _ => {
-                let old = in_force(proxy).filter(|force| force.generation != generation);
+        let report = problems(proxy);
+        said.push(match report.is_valid() {
+            true => Said::new("Accepted", true, "Valid", "every field is right"),
+            false => Said::new("Accepted", false, "Invalid", report.one_line()),
+        });
+        let force = match present(proxy) {
+            Some(present) => self.ready(proxy, present, &mut said),
+            None => {
+                let old = in_force(proxy);
                 let message = match &old {
                     Some(old) => format!("pods are still given generation {}", old.generation),
                     None => "pods are given nothing: the object is not accepted".to_owned(),
@@ -184,20 +185,10 @@ impl Keeper {
         }
         // While the endpoints are asked for the first time, what was said of the generation before stays.
         let decided = said.iter().all(|said| said.kind != READY || said.status.is_some());
-        status.observed_generation =
-            if decided { Some(generation) } else { before.observed_generation };
+        status.observed_generation = if decided { Some(generation) } else { before.observed_generation };
         status.conditions = merge(&before.conditions, &said, generation, now);
         self.tell(proxy, &said).await;
         write(&self.client, proxy, &status).await
-    }
-
-    fn accepted(&self, proxy: &EgressProxy, said: &mut Vec<Said>) -> bool {
-        let problems = problems(proxy);
-        said.push(match problems.is_empty() {
-            true => Said::new("Accepted", true, "Valid", "every field is right"),
-            false => Said::new("Accepted", false, "Invalid", problems.join("; ")),
-        });
-        problems.is_empty()
     }
 
     /// Decides whether the present generation takes effect, and gives what is in force.
@@ -275,7 +266,12 @@ impl Keeper {
         said.push(match trouble {
             Some(trouble) => Said::new(KIND, false, trouble.reason, trouble.message.clone()),
             None => {
-                let message = format!("{} CAs are in the bundles of {namespaces} namespaces", certificates.len());
+                let message = {
+                    let (count, cas) =
+                        (certificates.len(), if certificates.len() == 1 { "CA is" } else { "CAs are" });
+                    let of = if *namespaces == 1 { "namespace" } else { "namespaces" };
+                    format!("{count} {cas} in the bundles of {namespaces} {of}")
+                };
                 Said::new(KIND, true, "Published", message)
             }
         });
@@ -297,14 +293,6 @@ impl Keeper {
         let uid = proxy.metadata.uid.clone();
         let object = Object::new(API_VERSION, EgressProxy::KIND, None, proxy.name(), uid);
         self.context.events.warn(&object, reason, note).await;
-    }
-}
-
-/// What is wrong with an object, each with its place.
-fn problems(proxy: &EgressProxy) -> Vec<String> {
-    match proxy.spec.read() {
-        Ok(_) => Vec::new(),
-        Err(why) => vec![format!("spec: {why}")],
     }
 }
 

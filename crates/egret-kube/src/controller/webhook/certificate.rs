@@ -87,7 +87,9 @@ pub(crate) fn plan(
         }
         return Ok(match switch(stored, names, now) {
             Some(switched) => Step::Store(Box::new(switched), "the API server trusts it by now"),
-            None => Step::Store(Box::new(Stored { next: None, ..stored.clone() }), "what was staged is no good"),
+            None => {
+                Step::Store(Box::new(Stored { next: None, ..stored.clone() }), "what was staged is no good")
+            }
         });
     }
     let renew = renewal(&info);
@@ -233,9 +235,7 @@ pub(crate) fn trust_of(pem: &[u8], now: Timestamp) -> Vec<CertificateDer<'static
 fn signed_by(certificate: &[u8], ca: &CertificateDer<'static>, now: Timestamp) -> bool {
     let chain = egret_tls::files::Contents::parse(certificate, None);
     let first = chain.ok().and_then(|contents| contents.certificates().next().cloned());
-    first.is_some_and(|leaf| {
-        verify::chain(&leaf, &[], std::slice::from_ref(ca), Usage::Server, now).is_ok()
-    })
+    first.is_some_and(|leaf| verify::chain(&leaf, &[], std::slice::from_ref(ca), Usage::Server, now).is_ok())
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Config;
 use kube::{Client, Resource};
 use serde::Serialize;
@@ -19,13 +20,15 @@ use tokio::task::JoinSet;
 
 use super::certificate::{self, Step, plan};
 use super::files::Files;
-use super::register::{Client as WebhookClient, INJECT_PATH, OBJECTS, PODS, covers, mutating, url_of, validating};
+use super::register::{
+    Client as WebhookClient, INJECT_PATH, OBJECTS, PODS, covers, mutating, url_of, validating,
+};
 use super::secret;
 use super::serving::Serving;
 use crate::admission::Certificates;
 use crate::controller::api::{Failure, explain, within};
 use crate::controller::metrics::Metrics;
-use crate::controller::settings::{MANAGER, Settings, WEBHOOK_SECRET, WEBHOOKS};
+use crate::controller::settings::{MANAGER, Settings, WEBHOOK_SECRET};
 use crate::controller::watch::{Changes, Watched, keep};
 use crate::crd::EgressProxy;
 
@@ -147,7 +150,7 @@ impl Registration {
     /// Makes rounds for ever.
     pub(crate) async fn run(self, metrics: Arc<Metrics>) {
         let mut tasks = JoinSet::new();
-        let one = || Config::default().fields(&format!("metadata.name={WEBHOOKS}"));
+        let one = || Config::default().fields(&format!("metadata.name={}", self.settings.webhooks));
         let changes = &self.shown.changes;
         // Somebody may change or delete them.
         let _mutating: Watched<MutatingWebhookConfiguration> = keep(
@@ -235,16 +238,18 @@ impl Registration {
             url: self.settings.webhook_url.clone().or(url),
             trust: trust.clone(),
         };
+        let owner = self.owner().await;
         let first = self
             .apply::<MutatingWebhookConfiguration>(|live| {
-                mutating(&pods, &own(url_of(live, PODS, INJECT_PATH)))
+                mutating(&pods, &own(url_of(live, PODS, INJECT_PATH)), owner.as_deref())
             })
             .await;
         let answers = said.answers;
         let second = self
             .apply::<ValidatingWebhookConfiguration>(|live| {
                 let strict = answers || live["webhooks"][0]["failurePolicy"] == "Fail";
-                validating(&pods, &own(url_of(live, OBJECTS, super::register::VALIDATE_PATH)), strict)
+                let client = own(url_of(live, OBJECTS, super::register::VALIDATE_PATH));
+                validating(&pods, &client, owner.as_deref(), strict)
             })
             .await;
         match first.and(second) {
@@ -253,7 +258,9 @@ impl Registration {
                 if !strict && !said.answers {
                     said.answers = self.answers().await;
                     if said.answers {
-                        tracing::info!("the API server reaches the webhook: Egret's own kinds are refused unchecked from now on");
+                        tracing::info!(
+                            "the API server reaches the webhook: Egret's own kinds are refused unchecked from now on"
+                        );
                         self.shown.changes.tell();
                     }
                 }
@@ -276,7 +283,7 @@ impl Registration {
         K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
     {
         let api: Api<K> = Api::all(self.client.clone());
-        let live = within(api.get_opt(WEBHOOKS)).await?;
+        let live = within(api.get_opt(&self.settings.webhooks)).await?;
         let live = live.and_then(|live| serde_json::to_value(live).ok()).unwrap_or_default();
         let wanted = wanted(&live);
         let strict = wanted["webhooks"][0]["failurePolicy"] == "Fail";
@@ -285,9 +292,16 @@ impl Registration {
             return Ok(strict);
         }
         let parameters = PatchParams::apply(MANAGER).force();
-        within(api.patch(WEBHOOKS, &parameters, &Patch::Apply(&wanted))).await?;
-        tracing::info!(kind = %K::kind(&()), name = WEBHOOKS, "registered the webhook");
+        within(api.patch(&self.settings.webhooks, &parameters, &Patch::Apply(&wanted))).await?;
+        tracing::info!(kind = %K::kind(&()), name = self.settings.webhooks, "registered the webhook");
         Ok(strict)
+    }
+
+    /// The UID of the installation's namespace.
+    async fn owner(&self) -> Option<String> {
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let found = within(api.get_opt(&self.settings.namespace)).await.ok()??;
+        found.metadata.uid.filter(|_| found.metadata.deletion_timestamp.is_none())
     }
 
     /// Whether the API server reaches the webhook: it is asked to refuse an object, without making it.

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::controller::labels;
-use crate::controller::settings::{Settings, WEBHOOKS};
+use crate::controller::settings::Settings;
 
 /// Where the webhook asks for pods.
 pub(crate) const INJECT_PATH: &str = "/mutate";
@@ -55,7 +55,7 @@ impl Client {
 }
 
 /// The configuration of the webhook that changes pods.
-pub(crate) fn mutating(settings: &Settings, client: &Client) -> Value {
+pub(crate) fn mutating(settings: &Settings, client: &Client, owner: Option<&str>) -> Value {
     let mut excluded: Vec<&str> = SYSTEM.to_vec();
     excluded.push(&settings.namespace);
     let pods = |operation: &str, resource: &str| {
@@ -70,7 +70,7 @@ pub(crate) fn mutating(settings: &Settings, client: &Client) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": { "name": WEBHOOKS, "labels": labels() },
+        "metadata": metadata(settings, owner),
         "webhooks": [{
             "name": PODS,
             "admissionReviewVersions": ["v1"],
@@ -98,11 +98,16 @@ pub(crate) fn mutating(settings: &Settings, client: &Client) -> Value {
 }
 
 /// The configuration of the webhook that checks Egret's own kinds.
-pub(crate) fn validating(settings: &Settings, client: &Client, seen_to_answer: bool) -> Value {
+pub(crate) fn validating(
+    settings: &Settings,
+    client: &Client,
+    owner: Option<&str>,
+    seen_to_answer: bool,
+) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": { "name": WEBHOOKS, "labels": labels() },
+        "metadata": metadata(settings, owner),
         "webhooks": [{
             "name": OBJECTS,
             "admissionReviewVersions": ["v1"],
@@ -124,6 +129,17 @@ pub(crate) fn validating(settings: &Settings, client: &Client, seen_to_answer: b
     })
 }
 
+/// Owned by the namespace of the installation, whose UID is `owner`: when that is deleted, so are they, and nothing asks
+/// a webhook that is no more.
+fn metadata(settings: &Settings, owner: Option<&str>) -> Value {
+    let mut metadata = json!({ "name": settings.webhooks, "labels": labels() });
+    if let Some(uid) = owner {
+        metadata["ownerReferences"] =
+            json!([{ "apiVersion": "v1", "kind": "Namespace", "name": settings.namespace, "uid": uid }]);
+    }
+    metadata
+}
+
 /// What of a configuration as it is now stays: a URL that somebody else has set.
 pub(crate) fn url_of(live: &Value, webhook: &str, path: &str) -> Option<String> {
     let webhooks = live["webhooks"].as_array()?;
@@ -138,7 +154,8 @@ pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, value)| {
             // An empty selector may be left out.
-            live.get(key).map_or(value.as_object().is_some_and(serde_json::Map::is_empty), |live| covers(live, value))
+            live.get(key)
+                .map_or(value.as_object().is_some_and(serde_json::Map::is_empty), |live| covers(live, value))
         }),
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
@@ -161,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_dead_webhook_stops_no_pod() {
-        let mutating = mutating(&settings(), &client());
+        let mutating = mutating(&settings(), &client(), None);
         let webhook = &mutating["webhooks"][0];
         assert_eq!(webhook["failurePolicy"], "Ignore");
         assert_eq!(webhook["sideEffects"], "None");
@@ -172,7 +189,7 @@ mod tests {
 
     #[test]
     fn leaves_the_system_and_itself_alone() {
-        let mutating = mutating(&settings(), &client());
+        let mutating = mutating(&settings(), &client(), None);
         let excluded = &mutating["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"];
         for name in ["kube-system", "egret-system"] {
             assert!(excluded.as_array().unwrap().iter().any(|value| value == name), "{name} in {excluded}");
@@ -181,21 +198,22 @@ mod tests {
 
     #[test]
     fn refuses_own_kinds_unchecked_only_once_it_was_seen_to_answer() {
-        let policy = |seen| validating(&settings(), &client(), seen)["webhooks"][0]["failurePolicy"].clone();
+        let policy =
+            |seen| validating(&settings(), &client(), None, seen)["webhooks"][0]["failurePolicy"].clone();
         assert_eq!((policy(false), policy(true)), (json!("Ignore"), json!("Fail")));
     }
 
     #[test]
     fn keeps_a_url_that_somebody_else_set() {
         let by_url = Client { url: Some("https://127.0.0.1:9443".to_owned()), trust: None };
-        let live = mutating(&settings(), &by_url);
+        let live = mutating(&settings(), &by_url, None);
         assert_eq!(url_of(&live, PODS, INJECT_PATH), by_url.url);
-        assert_eq!(url_of(&mutating(&settings(), &client()), PODS, INJECT_PATH), None);
+        assert_eq!(url_of(&mutating(&settings(), &client(), None), PODS, INJECT_PATH), None);
     }
 
     #[test]
     fn knows_when_nothing_is_to_be_done() {
-        let wanted = mutating(&settings(), &client());
+        let wanted = mutating(&settings(), &client(), None);
         let mut live = wanted.clone();
         live["metadata"]["uid"] = "1".into();
         live["webhooks"][0].as_object_mut().unwrap().remove("objectSelector");

@@ -24,6 +24,22 @@ fn who_replaces_is_given_the_bundle_and_who_adds_our_ca_alone() {
 }
 
 #[test]
+fn the_documentation_has_every_variable() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kubernetes-injection.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for variable in VARIABLES {
+        let effect = match variable.effect {
+            Effect::Adds => "adds",
+            Effect::Replaces => "replaces",
+            Effect::Either => "both",
+        };
+        let row =
+            format!("| `{}` | `{}` | {effect} | {} |", variable.name, variable.file.key(), variable.readers);
+        assert!(page.contains(&row), "docs/kubernetes-injection.md lacks {row}");
+    }
+}
+
+#[test]
 fn without_trust_nothing_is_mounted() {
     let after = run(&one(json!({})), &snapshot(vec![CompiledProxy { trust: None, ..proxy("default") }]));
     assert!(after.pod["spec"]["volumes"].is_null() && app(&after)["volumeMounts"].is_null());

@@ -48,7 +48,7 @@ fn no_proxy_is_merged_kept_or_replaced() {
         (env(app(&kept), "NO_PROXY"), env(app(&kept), "no_proxy")),
         (Some("b.example, a.example"), None)
     );
-    assert!(kept.said.warnings[0].contains("existingNoProxy: Keep"));
+    assert!(kept.said.warnings.iter().any(|text| text.contains("existingNoProxy: Keep")));
     let replaced = run(&own, &with(crate::no_proxy::MergeRule::Replace));
     assert_eq!(
         (env(app(&replaced), "NO_PROXY"), env(app(&replaced), "no_proxy")),
@@ -164,6 +164,20 @@ fn egrets_own_pods_are_never_sent_through_themselves() {
     assert_eq!(run_in("egret-system", &pod, &default_snapshot()).said.outcome, Outcome::NotSelected);
     pod["metadata"]["labels"] = json!({"app.kubernetes.io/name": "egret"});
     assert_eq!(run(&pod, &default_snapshot()).said.outcome, Outcome::NotSelected);
+}
+
+#[test]
+fn the_picture_of_a_static_pod_is_left_alone() {
+    let mut pod = one(json!({}));
+    pod["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "abc"});
+    assert_eq!(run(&pod, &default_snapshot()).said.patch, Vec::new());
+}
+
+#[test]
+fn a_variable_in_one_case_alone_is_pointed_out() {
+    let after =
+        run(&one(json!({"env": [{"name": "HTTP_PROXY", "value": "http://corp:1"}]})), &default_snapshot());
+    assert!(after.said.warnings[0].contains("curl, git and wget"), "{:?}", after.said.warnings);
 }
 
 #[test]

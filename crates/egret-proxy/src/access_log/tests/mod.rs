@@ -20,6 +20,7 @@ pub(crate) fn a_record() -> FlowRecord {
         user: None,
         tls: None,
         workload: None,
+        unattributed: None,
         method: MethodName::new("GET"),
         target: "http://example.com/a?b=c".into(),
         treatment: Treatment::Forward,
