@@ -32,9 +32,9 @@ pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
 pub use changes::{ChangeAction, ChangeRule};
 pub use egress_proxy::{
     CaReference, CertificateStatus, ClusterTrustBundleReference, ComputedNoProxy, ConditionStatus,
-    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec, EgressProxyStatus,
-    ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus, RestartWaves, Rollout,
-    SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
+    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec,
+    EgressProxyStatus, ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus,
+    RestartWaves, Rollout, SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
 };
 pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};

@@ -7,9 +7,12 @@ use ipnet::IpNet;
 
 /// `egret netpol`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["namespace", "all"]))]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["namespaces", "namespace", "all"]))]
 pub(crate) struct NetpolArgs {
-    /// Namespace to write a policy for; repeat it, or separate them with commas
+    /// Namespaces to write policies for
+    #[arg(value_name = "NAMESPACE", value_parser = name)]
+    pub namespaces: Vec<String>,
+    /// The same by a flag; repeat it, or separate them with commas
     #[arg(long, short, value_name = "NAME", value_delimiter = ',', value_parser = name)]
     pub namespace: Vec<String>,
     /// Write one for every namespace of the cluster, but for the proxy's own, kube-system and its like, and those

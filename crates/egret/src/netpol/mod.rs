@@ -24,7 +24,8 @@ pub(crate) fn run(args: &NetpolArgs) -> ExitCode {
 }
 
 fn written(args: &NetpolArgs) -> Result<String, String> {
-    if args.namespace.contains(&args.proxy_namespace) {
+    let named = || args.namespaces.iter().chain(&args.namespace);
+    if named().any(|name| *name == args.proxy_namespace) {
         return Err(format!(
             "{} is the proxy's own namespace: with this policy it could reach nothing. Leave it out, or name another \
              with --proxy-namespace",
@@ -32,7 +33,7 @@ fn written(args: &NetpolArgs) -> Result<String, String> {
         ));
     }
     let found = cluster::ask(args)?;
-    let names: BTreeSet<&String> = args.namespace.iter().chain(&found.namespaces).collect();
+    let names: BTreeSet<&String> = named().chain(&found.namespaces).collect();
     let mut text = String::from(
         "# The proxy is the only way out of these namespaces. They need a network plugin that enforces\n\
          # NetworkPolicy. Policies add up: another one that allows more opens these too.\n",

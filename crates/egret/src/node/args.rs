@@ -87,7 +87,7 @@ pub(crate) struct Mode {
 pub(crate) struct InstallArgs {
     /// The proxy's URL for http:// (and for https://, without --https-proxy), as in http://10.0.0.5:8888. The
     /// node must reach it without the cluster's DNS
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", visible_alias = "proxy")]
     pub http_proxy: Option<String>,
     /// The proxy's URL for https:// [default: that of --http-proxy]
     #[arg(long, value_name = "URL")]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
+mod apply;
 mod chart;
 mod container;
 mod dashboard;

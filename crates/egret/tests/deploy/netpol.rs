@@ -24,7 +24,7 @@ fn policies(arguments: &[&str]) -> Vec<Value> {
 
 #[test]
 fn leaves_dns_and_the_proxy_and_nothing_else() {
-    let objects = policies(&["--namespace", "shop,web", "-n", "shop"]);
+    let objects = policies(&["shop", "--namespace", "shop,web", "-n", "shop"]);
     let names: Vec<_> = objects.iter().map(|object| &object["metadata"]["namespace"]).collect();
     assert_eq!(names, ["shop", "web"]);
     let spec = &objects[0]["spec"];

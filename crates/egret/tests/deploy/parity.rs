@@ -71,26 +71,37 @@ fn the_chart_renders_what_kustomize_does() {
     }
 }
 
+/// A file and its copy; with `UPDATE=1` it is copied.
+fn same(original: &str, copy: &str) {
+    let (from, to) = (root().join(original), root().join(copy));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::copy(&from, &to).unwrap();
+    }
+    let read =
+        |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let hint = "UPDATE=1 cargo nextest run -p egret --test deploy files_that copies it";
+    assert!(read(&from) == read(&to), "{copy} is not as {original}: {hint}");
+}
+
 #[test]
 fn files_that_are_there_twice_are_the_same() {
-    let read =
-        |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
-    assert_eq!(
-        read("deploy/dashboards/egret.json"),
-        read("charts/egret/dashboards/egret.json"),
-        "copy the first over the second"
-    );
-    let rules = objects_of(&read("deploy/components/monitoring/rules.yaml")).remove(0);
-    assert_eq!(rules["spec"], objects_of(&read("charts/egret/rules/egret.yaml"))[0], "the alerts");
+    same("deploy/dashboards/egret.json", "charts/egret/dashboards/egret.json");
     for crd in kustomized("crds") {
         let (plural, group) = name(&crd).split_once('.').unwrap();
-        let file = format!("{group}_{plural}.yaml");
-        assert_eq!(
-            read(&format!("deploy/crds/{file}")),
-            read(&format!("charts/egret/crds/{file}")),
-            "copy the first over the second"
-        );
+        let file = format!("crds/{group}_{plural}.yaml");
+        same(&format!("deploy/{file}"), &format!("charts/egret/{file}"));
     }
+    let objects = |path: &str| objects_of(&std::fs::read_to_string(root().join(path)).unwrap()).remove(0);
+    let rules = objects("deploy/components/monitoring/rules.yaml");
+    assert_eq!(rules["spec"], objects("charts/egret/rules/egret.yaml"), "the alerts");
+}
+
+#[test]
+fn kustomize_has_every_custom_resource_that_is_there() {
+    let files = std::fs::read_dir(root().join("deploy/crds")).unwrap();
+    let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let count = names.filter(|name| name.starts_with("egret.dev_")).count();
+    assert_eq!(kustomized("crds").len(), count);
 }
 
 #[test]

@@ -123,15 +123,11 @@ fn relations(objects: &[Value], object: &Value, found: &mut Vec<String>) {
                 found.push(format!("{label}: no pod has the port {}", port["targetPort"]));
             }
         }
-        "PodDisruptionBudget" => {
-            if pods(&spec["selector"]["matchLabels"]).len() != 1 {
-                found.push(format!("{label}: is for no pods, or for several kinds"));
-            }
+        "PodDisruptionBudget" if pods(&spec["selector"]["matchLabels"]).len() != 1 => {
+            found.push(format!("{label}: is for no pods, or for several kinds"));
         }
-        "NetworkPolicy" => {
-            if pods(&spec["podSelector"]["matchLabels"]).len() != 1 {
-                found.push(format!("{label}: is for no pods, or for several kinds"));
-            }
+        "NetworkPolicy" if pods(&spec["podSelector"]["matchLabels"]).len() != 1 => {
+            found.push(format!("{label}: is for no pods, or for several kinds"));
         }
         "HorizontalPodAutoscaler" => {
             let target = &spec["scaleTargetRef"];
