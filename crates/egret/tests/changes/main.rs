@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 mod breakpoints;
+mod browser;
 mod configured;
 mod inside;
 mod replay;
