@@ -85,6 +85,7 @@ try {
   await shot("replay");
   await replay.getByRole("button", { name: "Send" }).click();
   await page.locator(".detail-url", { hasText: "echo?again" }).waitFor();
+  await page.locator(".detail [role=tab]", { hasText: "Summary" }).click();
   await page.getByText("Replay of").waitFor();
 
   assert.deepEqual(await page.evaluate(() => globalThis.__violations), [], "the content security policy was violated");

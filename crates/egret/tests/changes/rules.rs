@@ -62,7 +62,7 @@ fn a_target_is_rewritten() {
 
 #[test]
 fn a_rewritten_target_has_to_pass_policy() {
-    let it = setting_with("rules: {deny: [{hosts: [forbidden.test]}]}\nguard: {allowLoopback: refuse}\n", &[]);
+    let it = setting_with("rules: {deny: [{hosts: [forbidden.test]}]}\nguard: {allowLoopback: false}\n", &[]);
     it.rule("by name", "path:/name", json!([{ "rewrite": { "host": "forbidden.test" } }]));
     it.rule("by address", "path:/address", json!([{ "rewrite": { "host": "127.0.0.1", "port": it.origin.address().port() } }]));
     it.rule("metadata", "path:/metadata", json!([{ "rewrite": { "host": "169.254.169.254" } }]));
