@@ -112,7 +112,6 @@ fn framed(request: &Request, length: usize) -> egret_flows::flow::Headers {
     if length > 0 || matches!(&*request.method, "POST" | "PUT" | "PATCH") {
         fields.push(b"Content-Length", length.to_string().as_bytes());
     }
-    fields.push(b"Connection", b"close");
     fields.finish()
 }
 

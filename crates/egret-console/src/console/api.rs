@@ -16,8 +16,8 @@ use super::{
     Inner, Peer, blocking, ca, changes, events, export, flows, held, policy, replay, set_cookie, stats,
 };
 
-/// The largest body of a request: an edited one, with room.
-const MAX_BODY: usize = 2 << 20;
+/// The largest body of a request: an edited one of `limits.heldBodyBytes`, with room for what JSON escapes.
+const MAX_BODY: usize = 4 << 20;
 
 /// A request that was let in.
 pub(crate) struct Call {

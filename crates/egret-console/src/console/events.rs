@@ -106,6 +106,10 @@ pub(crate) fn events(
     }
     let news = inner.changes.news();
     let told = *news.borrow();
+    if topics.contains(&"held") {
+        // Also for whoever comes back: what was held meanwhile is not among the changes that are kept.
+        inner.event(&mut opening, "held", last, &json!({ "held": super::held::list(inner) }));
+    }
     let stream = Stream {
         inner: inner.clone(),
         caller,

@@ -179,6 +179,12 @@ impl Elector {
                 spec: Some(self.spec(None)),
             };
             let created = self.api.create(&parameters(), &lease).await;
+            if created.as_ref().is_err_and(|error| is_status(error, 404)) {
+                let namespace = self.api.namespace().unwrap_or_default();
+                return Err(Failure::Other(format!(
+                    "there is no namespace {namespace}; make it (kubectl create namespace {namespace}), or name that of the installation with --namespace"
+                )));
+            }
             return self.written(created, began);
         };
         self.observe(found);

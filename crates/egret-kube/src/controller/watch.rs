@@ -149,7 +149,15 @@ impl Health {
         self.read.store(true, Ordering::Relaxed);
         let before = std::mem::replace(&mut *self.lock(), State::Absent);
         if before != State::Absent {
-            tracing::info!(kind = self.kind, "the API server does not serve this kind; going on without it");
+            match self.kind {
+                "EgressProxy" | "ClusterEgressPolicy" | "EgressPolicy" => tracing::warn!(
+                    kind = self.kind,
+                    "the custom resources are not installed: egret crds | kubectl apply --server-side -f -"
+                ),
+                kind => {
+                    tracing::info!(kind, "the API server does not serve this kind; going on without it");
+                }
+            }
         }
     }
 

@@ -92,3 +92,14 @@ fn an_api_server_that_goes_away_costs_the_lease_and_not_the_process() {
     server.set_away(false);
     one.becomes_leader();
 }
+
+#[test]
+fn without_its_namespace_it_waits_for_it() {
+    let server = cluster();
+    server.remove("v1", "namespaces", "", NAMESPACE);
+    let one = Running::start(&server, "one");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(!one.leads());
+    crate::harness::namespace(&server, NAMESPACE, json!({}));
+    one.becomes_leader();
+}

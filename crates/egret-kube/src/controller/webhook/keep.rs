@@ -36,6 +36,8 @@ use crate::crd::EgressProxy;
 const LOOK: Duration = Duration::from_secs(20);
 /// How often files are looked at.
 const FILES: Duration = Duration::from_secs(10);
+/// A certificate that ends so soon is worth a warning.
+const SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 /// An object that the webhook refuses, and that is never made.
 const REFUSED: &str = "egret-asks-whether-the-webhook-answers";
 
@@ -121,6 +123,14 @@ fn show(
             *said = None;
             let until = serving.not_after().map(|until| until.to_string()).unwrap_or_default();
             tracing::info!(source, until, "the webhook shows this certificate");
+            let soon = Timestamp::now().checked_add(SOON).unwrap_or_default();
+            if serving.not_after().is_some_and(|end| end < soon) {
+                tracing::warn!(
+                    source,
+                    until,
+                    "the webhook's certificate ends soon: pods are then made without the proxy"
+                );
+            }
         }
         Ok(false) => {}
         Err(why) if said.as_ref() == Some(&why) => {}

@@ -198,6 +198,7 @@ prop_compose! {
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), tunnel_sni: None,
             parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, upstream_tls: None, traceparent, span, interim,
+            changes: Vec::new(), changed_target: None, replay_of: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use egret_core::record::Protocol;
 use egret_flows::capture::{Begin, Changed, Facts};
 use egret_flows::changes::{Active, HeldBody, Holding, NotHeld, OnTimeout, Ticket, Verdict};
 use egret_flows::edit;
-use egret_flows::flow::{Endpoint, IdentityFacts, Level, Side};
+use egret_flows::flow::{Endpoint, Headers, HeadersBuilder, IdentityFacts, Level, Side};
 use egret_flows::rules::{Block, Effect, End, subject};
 
 use super::{Exchange, Plan, Stopped, plan, vet, with_facts, write_request};
@@ -207,6 +207,8 @@ fn about(client: &Client, flow: &Flow, head: &RequestHead, input: &[u8]) -> Opti
         replay_of: flow.record.replay_of,
     };
     let mut about = subject(&begin, &input[head.method.start..]);
+    // Proxy credentials are nobody's to see, and end here.
+    about.request.headers = without_credentials(&about.request.headers);
     about.downstream = flow.record.downstream.as_str().into();
     if head.version == Protocol::Http2 {
         about.request.version = "HTTP/2".into();
@@ -223,6 +225,14 @@ fn about(client: &Client, flow: &Flow, head: &RequestHead, input: &[u8]) -> Opti
         about.decision.rule = Some(by.rule.to_string());
     }
     Some(about)
+}
+
+fn without_credentials(headers: &Headers) -> Headers {
+    let mut kept = HeadersBuilder::default();
+    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"proxy-authorization")) {
+        kept.push(name, value);
+    }
+    kept.finish()
 }
 
 fn identity(flow: &Flow) -> IdentityFacts {
@@ -250,6 +260,10 @@ fn hold(
     now: u64,
 ) -> Option<Hold> {
     let changes = &flow.worker.shared.changes;
+    let room = changes.may_hold();
+    if room == Err(NotHeld::Unwatched) {
+        return None;
+    }
     let hold = match &effect.hold {
         Some(rule) => Hold {
             breakpoint: rule.clone(),
@@ -267,14 +281,11 @@ fn hold(
             }
         }
     };
-    match changes.may_hold() {
-        Ok(()) => Some(hold),
-        Err(NotHeld::Full) => {
-            flow.worker.metrics.limit_hit(Limit::HeldFlows);
-            None
-        }
-        Err(NotHeld::Unwatched) => None,
+    if room.is_err() {
+        flow.worker.metrics.limit_hit(Limit::HeldFlows);
+        return None;
     }
+    Some(hold)
 }
 
 /// Holds a message until somebody decides, or its time is over.
