@@ -482,3 +482,70 @@ fn check_no_password(json: &[u8]) {
         look(&value);
     }
 }
+
+/// An AdmissionReview: never a panic; a pod that is injected can take its patch, and is then given nothing more.
+pub fn admission(data: &[u8]) {
+    use egret_kube::admission::Review;
+    use egret_kube::inject::{MAX_WARNINGS, Outcome, Request, inject};
+    let Ok(review) = Review::parse(data) else { return };
+    let Some(object) = review.object else { return };
+    let old = review.old_object.map(|old| old.get());
+    let ephemeral = review.sub_resource.as_deref() == Some("ephemeralcontainers");
+    let namespace = review.namespace.as_deref().unwrap_or_default();
+    let ask = |object: &str| {
+        let request = Request { namespace, namespace_labels: None, ephemeral, object, old_object: old };
+        inject(&request, &ADMISSION)
+    };
+    let first = ask(object.get());
+    assert!(first.warnings.len() <= MAX_WARNINGS);
+    assert!(
+        first.warnings.iter().all(|text| text.chars().count() <= 256 && !text.contains(char::is_control))
+    );
+    let Ok(mut pod) = serde_json::from_str::<serde_json::Value>(object.get()) else { return };
+    let patch: json_patch::Patch =
+        serde_json::from_value(serde_json::json!(first.patch)).expect("a JSON patch");
+    json_patch::patch(&mut pod, &patch).expect("it fits what it is for");
+    if first.outcome == Outcome::Injected {
+        let again = ask(&pod.to_string());
+        assert!(again.patch.is_empty(), "{:?}", again.patch);
+    }
+}
+
+static ADMISSION: std::sync::LazyLock<egret_kube::inject::Snapshot> = std::sync::LazyLock::new(|| {
+    use egret_kube::inject::{CompiledProxy, Snapshot, Trust, WELL_KNOWN_PATHS};
+    let no_proxy = egret_kube::no_proxy::Injected::from_entries([".svc".to_owned(), "10.0.0.0/8".to_owned()]);
+    let over_paths = WELL_KNOWN_PATHS.map(str::to_owned).to_vec();
+    let proxy = CompiledProxy {
+        trust: Some(Trust { over_paths, ..Trust::from_config_map("egret-ca") }),
+        java: true,
+        all_proxy: true,
+        host_network: true,
+        ..CompiledProxy::new("default", 1, "http://egret:8888", no_proxy)
+    };
+    Snapshot::new(vec![std::sync::Arc::new(proxy)], std::sync::Arc::default(), "egret-system".to_owned())
+});
+
+/// Lists of what goes past the proxy, an entry a line: what comes of them is in the forms that clients understand,
+/// and joining it again with what was there changes nothing.
+pub fn no_proxy(data: &[u8]) {
+    use egret_kube::no_proxy::{ClusterFacts, Injected, Wanted, compute, java, lint};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let user: Vec<String> = text.lines().take(100).map(str::to_owned).collect();
+    let effective = compute(&ClusterFacts::default(), &Wanted { user, ..Wanted::default() });
+    assert!(effective.entries.is_sorted_by(|one, other| one < other));
+    for entry in &effective.entries {
+        let is_v6 = entry.matches(':').count() > 1;
+        assert!(!entry.is_empty() && !entry.contains(['[', ']', ',', ' ', '|']), "{entry:?}");
+        assert!(!entry.contains(char::is_whitespace) && !(is_v6 && entry.contains('/')), "{entry:?}");
+        assert!(egret_core::pattern::read_entry(entry).is_ok(), "{entry:?}");
+    }
+    let ours = Injected::new(&effective);
+    let merged = ours.merge([text]);
+    assert_eq!(ours.merge([merged.as_str()]), merged);
+    assert!(
+        !java::non_proxy_hosts(effective.entries.iter().map(String::as_str)).contains(char::is_whitespace)
+    );
+    for finding in lint::no_proxy(text).into_iter().chain(lint::proxy_url(text)) {
+        assert!(!finding.is_empty());
+    }
+}

@@ -14,6 +14,7 @@ use egret_core::settings::{
     AccessLogOutput, CaFiles, CertificateFiles, DnsSettings, FlowSettings, InterceptionSettings,
     ListenerSettings, ListenerTls, ProcessSettings, Serves, Snapshot, UpstreamSettings,
 };
+use egret_flows::rules::{ActionSpec, RuleSpec};
 
 use crate::checks::{listening_on, parent_name};
 use crate::config::Config;
@@ -50,6 +51,8 @@ pub struct Compiled {
     pub kubernetes: Option<KubernetesSettings>,
     /// The store of flows.
     pub flows: FlowSettings,
+    /// The rules that change traffic.
+    pub changes: Vec<RuleSpec>,
     /// How much is kept of flows was written, rather than left to the default.
     pub capture_written: bool,
     /// What the configuration says about loopback destinations.
@@ -100,6 +103,8 @@ pub struct ConsoleConfig {
     pub read_only_token_file: Option<PathBuf>,
     /// The file with the password.
     pub password_file: Option<PathBuf>,
+    /// The directory with files that rules of the console may answer with.
+    pub answer_files: Option<PathBuf>,
     /// Further names that it is reached by.
     pub names: Vec<String>,
 }
@@ -189,6 +194,7 @@ impl Config {
             capture: file.capture.as_ref().map(Into::into).unwrap_or_default(),
             drain: (&file.drain).into(),
         };
+        let changes = compiler.changes();
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -212,6 +218,7 @@ impl Config {
             tracing: tracing(&file.tracing),
             kubernetes: file.kubernetes.as_ref().map(|kubernetes| kubernetes.settings(base_dir)),
             flows: (&file.flows).into(),
+            changes,
             capture_written: file.capture.is_some(),
             loopback: file.guard.allow_loopback,
             policies,
@@ -244,6 +251,22 @@ impl Compiler<'_> {
     pub(crate) fn trusted_ca(&mut self, pointer: &str, path: Option<&FilePath>) -> Option<Arc<[u8]>> {
         let path = self.base_dir.join(&path?.0);
         self.read(pointer, referenced::certificates(&path))
+    }
+
+    fn changes(&mut self) -> Vec<RuleSpec> {
+        let rules = &self.config.file().changes;
+        // Those that are wrong were found before.
+        let mut specs: Vec<RuleSpec> = rules.iter().filter_map(|rule| rule.spec().ok()).collect();
+        for (index, spec) in specs.iter_mut().enumerate() {
+            for (at, action) in spec.actions.iter_mut().enumerate() {
+                if let ActionSpec::Answer { file: Some(file), .. } = action {
+                    *file = self.base_dir.join(&*file);
+                    let pointer = format!("/changes/{index}/actions/{at}/answer/file");
+                    self.read(&pointer, referenced::readable(file));
+                }
+            }
+        }
+        specs
     }
 
     fn upstream(&mut self) -> UpstreamSettings {
@@ -455,6 +478,7 @@ fn console(console: &file::Console, base_dir: &Path) -> ConsoleConfig {
         token_file: path(&console.token_file),
         read_only_token_file: path(&console.read_only_token_file),
         password_file: path(&console.password_file),
+        answer_files: path(&console.answer_files),
         names: console.names.clone(),
     }
 }

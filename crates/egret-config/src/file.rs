@@ -3,6 +3,7 @@
 //! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
 
 mod authentication;
+mod changes;
 mod egress_proxy;
 mod flows;
 mod guard;
@@ -28,11 +29,12 @@ use serde::{Deserialize, Serialize};
 use egret_core::settings::{DrainSettings, ProcessSettings};
 
 pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
+pub use changes::{ChangeAction, ChangeRule};
 pub use egress_proxy::{
     CaReference, CertificateStatus, ClusterTrustBundleReference, ComputedNoProxy, ConditionStatus,
-    EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec, EgressProxyStatus,
-    ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus, RestartWaves, Rollout,
-    SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
+    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec,
+    EgressProxyStatus, ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus,
+    RestartWaves, Rollout, SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
 };
 pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
@@ -145,6 +147,11 @@ pub struct ConfigFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Headers")]
     pub capture: Option<Capture>,
+    /// Rules that change what passes, for as long as somebody debugs: set or remove header fields, rewrite targets, answer
+    /// in place of the origin, delay, block. They are applied in this order, before those that people add in the console,
+    /// to plain HTTP and to what is intercepted. The manual has a page about it, flows.md.
+    #[schemars(length(max = 100), example = serde_json::json!([{"name": "to staging", "filter": "host:api.example.com", "actions": [{"rewrite": {"host": "staging.example.com"}}]}]))]
+    pub changes: Vec<ChangeRule>,
     /// The store of flows: its bounds, and what is taken out before anything is stored. Changes take a restart,
     /// but for `redaction`.
     pub flows: Flows,
@@ -183,6 +190,7 @@ impl Default for ConfigFile {
             host_lists: Vec::new(),
             categories: Vec::new(),
             capture: None,
+            changes: Vec::new(),
             flows: Flows::default(),
             parents: Vec::new(),
             drain: Drain::default(),
@@ -234,6 +242,11 @@ pub struct Console {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"console-password")]
     pub password_file: Option<FilePath>,
+    /// A directory with files that change rules of the console may answer with. By default `answers` in the state
+    /// directory. Rules of the configuration may answer with any file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"answers")]
+    pub answer_files: Option<FilePath>,
     /// Names that browsers reach it by, besides `localhost` and any IP address. Requests under other names are
     /// refused, so that no page elsewhere can reach it under a name of its own (DNS rebinding).
     #[schemars(length(max = 100), example = serde_json::json!(["egret.corp.example"]))]
@@ -247,6 +260,7 @@ impl Default for Console {
             token_file: None,
             read_only_token_file: None,
             password_file: None,
+            answer_files: None,
             names: Vec::new(),
         }
     }

@@ -89,6 +89,8 @@ pub enum Proof {
     Ldap,
     /// By a signed token.
     Jwt,
+    /// By a login to the console, from which the request was sent again.
+    Console,
     /// By the token of a service account, which the API server found good.
     ServiceAccount,
 }
@@ -103,6 +105,7 @@ impl Proof {
             Self::Htpasswd => "htpasswd",
             Self::Ldap => "ldap",
             Self::Jwt => "jwt",
+            Self::Console => "console",
             Self::ServiceAccount => "service-account",
         }
     }

@@ -192,6 +192,15 @@ reasons! {
     DeniedByGuard = "denied-by-guard", 403, Policy, "destination_ip_prohibited",
         "The destination is an address that the built-in guard protects (loopback, link-local, metadata, multicast, or the proxy itself).",
         "If the destination is meant to be reached, add it to `guard.allow`.";
+    BlockedByChangeRule = "blocked-by-change-rule", 403, Policy, "http_request_denied",
+        "A change rule blocks this request. Change rules are there for debugging.",
+        "The detail names the rule. It stands in the console under Changes, or in the configuration under `changes`: switch it off there.";
+    DroppedAtBreakpoint = "dropped-at-breakpoint", 403, Policy, "http_request_denied",
+        "It was held at a breakpoint, and dropped by whoever debugs, or when its time was over.",
+        "Send it again. The console lists the breakpoints under Changes.";
+    ChangeFailed = "change-failed", 502, Egret, "proxy_internal_error",
+        "What a change rule or a breakpoint made of it cannot be sent.",
+        "The detail says why: a file that cannot be read, or a head that is too large by now. Change the rule, or switch it off.";
     AuthenticationRequired = "authentication-required", 407, Policy, "http_request_denied",
         "The proxy wants credentials and the request carries none that it takes.",
         "Add user and password to the proxy's URL (http://user:password@proxy:8888), or send a token in Proxy-Authorization.";

@@ -148,6 +148,12 @@ pub struct FlowRecord {
     pub upstream: Option<Protocol>,
     /// The TLS session with the upstream, where it is an origin that TLS was spoken with here.
     pub upstream_tls: Option<Arc<UpstreamTls>>,
+    /// The change rules that touched it, and breakpoints that it was changed at.
+    pub changes: Vec<Arc<str>>,
+    /// Where it was sent instead, by one of those: a URL.
+    pub changed_target: Option<Box<str>>,
+    /// The flow that it repeats.
+    pub replay_of: Option<FlowId>,
     /// The `traceparent` (W3C trace context) that the client sent, if it did.
     pub traceparent: Option<String>,
     /// The span that this flow is, where tracing is on: trace id and span id.

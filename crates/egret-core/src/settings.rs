@@ -257,6 +257,12 @@ pub struct Limits {
     /// Identities whose use of rules with a rate limit is counted, each for itself; more of them share one
     /// allowance for each rule.
     pub rate_limit_entries: usize,
+    /// Flows held at breakpoints at once.
+    pub held_flows: usize,
+    /// Bytes of a body that is held to be edited.
+    pub held_body_bytes: usize,
+    /// Requests that are sent again at once.
+    pub replays: usize,
 }
 
 impl Default for Limits {
@@ -275,6 +281,9 @@ impl Default for Limits {
             workload_names: 1000,
             policy_rules: 1000,
             rate_limit_entries: 65_536,
+            held_flows: 64,
+            held_body_bytes: 1 << 20,
+            replays: 16,
         }
     }
 }
@@ -300,6 +309,8 @@ pub struct Timeouts {
     pub tunnel_idle: Duration,
     /// A tunnel in all; zero for no limit.
     pub tunnel_lifetime: Duration,
+    /// A flow held at a breakpoint that does not say for how long.
+    pub held: Duration,
 }
 
 impl Default for Timeouts {
@@ -314,6 +325,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
             tunnel_lifetime: Duration::ZERO,
+            held: Duration::from_secs(60),
         }
     }
 }

@@ -65,6 +65,21 @@ pub struct Facts {
     pub tunnel: Option<FlowId>,
     /// Tags, such as rules give.
     pub tags: Vec<String>,
+    /// The change rules that touched it so far.
+    pub changes: Vec<String>,
+    /// The request as it is sent, where a rule or somebody changed it.
+    pub changed_request: Option<Changed>,
+    /// The response as it is sent, where a rule or somebody changed it.
+    pub changed_response: Option<Changed>,
+}
+
+/// A message that was changed.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Its head, in the form of HTTP/1.1.
+    pub head: Box<[u8]>,
+    /// Its body, where that was changed as well.
+    pub body: Option<bytes::Bytes>,
 }
 
 /// What one worker hands flows over with. Cheap to clone; the clones share one queue.

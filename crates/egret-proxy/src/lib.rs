@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod rates;
 pub mod refuse;
 pub mod relay;
+pub mod replay;
 pub mod server;
 #[cfg(test)]
 mod sizes;

@@ -12,6 +12,7 @@ use egret_core::identity::workloads::Workloads;
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
 use egret_flows::capture::CaptureHandle;
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_tls::server::ServerTls;
 
@@ -63,6 +64,8 @@ pub struct Shared {
     pub sink: Option<Arc<dyn RecordSink>>,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
 }
 
 /// What the tasks of one worker share. Only its own thread touches it, so nothing here is contended.

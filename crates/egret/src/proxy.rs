@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use egret_config::{Compiled, Config, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_kube::policies::PolicyChanges;
 use egret_proxy::access_log::AccessLog;
@@ -61,6 +62,8 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
     /// Where the console is, if there is one.
     pub console: Option<SocketAddr>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
@@ -191,6 +194,9 @@ async fn serve(
         ),
         false => None,
     };
+    let changes = Changes::default();
+    flows::put_changes_into_force(&changes, &compiled)
+        .map_err(|error| failure("the change rules cannot be put into force")(error.to_string()))?;
     let snapshot = compiled.snapshot;
 
     let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
@@ -257,6 +263,7 @@ async fn serve(
         }
         .into_sink(),
         flows: flows.clone(),
+        changes: changes.clone(),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -272,6 +279,7 @@ async fn serve(
         listeners,
         fixed,
         flows,
+        changes,
         console: console_address,
         lists,
         intercepting: Mutex::new(intercepting),

@@ -172,6 +172,9 @@ fn put_into_force(
     {
         tracing::error!(%error, "flows are redacted as before");
     }
+    if let Err(error) = flows::put_changes_into_force(&app.changes, &compiled) {
+        tracing::error!(%error, "the change rules stay as they were");
+    }
     app.diagnostics.set_level(compiled.log.level);
     *app.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     app.metrics.config_reloaded(generation);

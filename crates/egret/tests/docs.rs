@@ -180,6 +180,10 @@ fn configurations_in_the_pages_are_valid() {
             let file = folder.path().join("egret.yaml");
             // A policy as the cluster has it stands in a file of its own.
             let is_policy = block.starts_with("apiVersion:");
+            // Objects that are no policies are held against their schemas by the tests of deployments.
+            if is_policy && !block.contains("EgressPolicy") {
+                continue;
+            }
             fs::write(folder.path().join("policy.yaml"), if is_policy { block } else { "" }).unwrap();
             fs::write(&file, if is_policy { "policyFiles: [policy.yaml]\n" } else { block }).unwrap();
             let output = Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).output().unwrap();

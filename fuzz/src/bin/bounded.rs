@@ -83,6 +83,11 @@ const TOKENS: &[&[u8]] = &[
     b"\x1f\x8b\x08\x00",
     b"\x28\xb5\x2f\xfd",
     b"\x81\x85",
+    b"\"env\":null,",
+    b"{\"name\":\"NO_PROXY\"},",
+    b"\"mountPath\":\"/etc\"",
+    b"10.0.0.0/8",
+    b"*.",
     b"\xc1\x7f",
 ];
 
@@ -129,7 +134,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 15] = [
+    let targets: [Target; 17] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -145,6 +150,8 @@ fn main() {
         ("filter", egret_fuzz::filter),
         ("websocket", egret_fuzz::websocket),
         ("flow_bodies", egret_fuzz::flow_bodies),
+        ("admission", egret_fuzz::admission),
+        ("no_proxy", egret_fuzz::no_proxy),
     ];
     for (name, body) in targets {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);

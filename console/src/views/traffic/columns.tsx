@@ -76,6 +76,7 @@ export const COLUMNS: readonly Column[] = [
       <>
         {flow.kind !== "http" && flow.kind !== "tunnel" && <span class="kind">{flow.kind}</span>}
         {flow.replayOf && <span class="kind">replay</span>}
+        {flow.changed && <span class="kind">changed</span>}
         {flow.changed && <span class="kind warm">changed</span>}
         {flow.reason && <span class={`code ${tone(flow)}`}>{flow.reason}</span>}
         {!flow.reason && flow.auditDenied && <span class="kind warm" title="A policy in audit mode would have denied it">audit</span>}

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use inject::{ComputedNoProxy, Inject, RestartWaves};
 pub use status::{
-    CertificateStatus, ConditionStatus, EgressProxyStatus, GenerationCount, PodCounts, PolicyFinding,
-    PolicyStatus, StatusCondition,
+    CertificateStatus, ConditionStatus, EffectiveProxy, EgressProxyStatus, GenerationCount, PodCounts,
+    PolicyFinding, PolicyStatus, StatusCondition,
 };
 pub use trusted_ca::{CaReference, ClusterTrustBundleReference, TrustedCa, TrustedCaSource};
 

@@ -45,8 +45,9 @@ pub(crate) fn ms(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// A row of a list.
-pub(crate) fn summary(flow: &Flow) -> Value {
+/// A flow as a row of `/flows`.
+#[must_use]
+pub fn summary(flow: &Flow) -> Value {
     lean(row(flow))
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn row(flow: &Flow) -> Value {
         "messages": (messages > 0).then_some(messages),
         "grpcStatus": grpc_status(flow),
         "capture": flow.capture.as_str(),
+        "changed": (!flow.changes.is_empty()).then_some(true),
         "replayOf": flow.replay_of.as_ref().map(|id| id.as_str()),
         "mark": flow.mark.as_deref().filter(|mark| MARKS.contains(mark)),
         "comment": flow.comment,

@@ -11,7 +11,7 @@ use egret_core::record::FlowRecord;
 
 use super::StoreSettings;
 use crate::capture::{Begin, Counters, Facts, Piece, Plan, micros, request_head, response_head, trailers};
-use crate::flow::{BodyNote, Content, Flow, Level, Message, MessageKind, Side};
+use crate::flow::{Body, BodyNote, Content, Flow, Headers, Level, Message, MessageKind, Side};
 use crate::redact::{Redaction, Redactor};
 use crate::websocket::{Deflate, Reader};
 
@@ -118,7 +118,7 @@ impl Assembler {
             }
             Piece::Facts(facts) => {
                 let Some(this) = self.active.get_mut(&id) else { return };
-                apply(*facts, &mut this.flow);
+                apply(*facts, &mut this.flow, redactor);
                 self.touch(id, true);
             }
         }
@@ -193,7 +193,7 @@ impl Assembler {
         let Some(mut this) = self.take(id) else {
             let mut flow = Flow::begun(id, micros(record.started), record.client);
             if let Some(facts) = facts {
-                apply(*facts, &mut flow);
+                apply(*facts, &mut flow, redactor);
             }
             flow.apply_record(&record, &target);
             flow.pieces_lost = lost;
@@ -202,7 +202,7 @@ impl Assembler {
             return;
         };
         if let Some(facts) = facts {
-            apply(*facts, &mut this.flow);
+            apply(*facts, &mut this.flow, redactor);
         }
         this.flow.request.body.length = seen[0];
         if let Some(response) = &mut this.flow.response {
@@ -262,7 +262,7 @@ impl Assembler {
 }
 
 /// Takes over what became known.
-fn apply(facts: Facts, flow: &mut Flow) {
+fn apply(facts: Facts, flow: &mut Flow, redactor: &Redactor) {
     let Facts {
         identity,
         destination,
@@ -274,6 +274,9 @@ fn apply(facts: Facts, flow: &mut Flow) {
         sent_micros,
         tunnel,
         tags,
+        changes,
+        changed_request,
+        changed_response,
     } = facts;
     if let Some(identity) = identity {
         flow.identity = identity;
@@ -291,6 +294,34 @@ fn apply(facts: Facts, flow: &mut Flow) {
     flow.timings.sent = sent_micros.or(flow.timings.sent);
     flow.tunnel = tunnel.or(flow.tunnel);
     flow.tags.extend(tags);
+    if !changes.is_empty() {
+        flow.changes = changes;
+    }
+    if let Some(changed) = changed_request {
+        let scheme = if flow.request.scheme == "https" { "https" } else { "http" };
+        let mut request = request_head(&changed.head, scheme, redactor);
+        request.body = changed_body(&request.headers, changed.body, redactor);
+        flow.changed_request = Some(Box::new(request));
+    }
+    if let Some(changed) = changed_response {
+        let mut response = response_head(&changed.head, redactor);
+        response.body = changed_body(&response.headers, changed.body, redactor);
+        flow.changed_response = Some(Box::new(response));
+    }
+}
+
+/// A body that somebody wrote, as it may be kept.
+fn changed_body(headers: &Headers, body: Option<Bytes>, redactor: &Redactor) -> Body {
+    let Some(bytes) = body else { return Body::default() };
+    match redactor.body(headers, &bytes, true) {
+        Redaction::Same => Body::whole(bytes),
+        Redaction::Replaced { bytes: kept, .. } => {
+            Body { length: bytes.len() as u64, note: Some(BodyNote::Redacted), ..Body::whole(kept) }
+        }
+        Redaction::Unreadable => {
+            Body { length: bytes.len() as u64, note: Some(BodyNote::Unreadable), ..Body::default() }
+        }
+    }
 }
 
 impl Assembling {

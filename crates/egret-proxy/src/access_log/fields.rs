@@ -69,6 +69,11 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.text("auditPolicy", &facts.policy);
         out.text("auditRule", &facts.rule);
     }
+    if !record.changes.is_empty() {
+        out.text("changes", &record.changes.join(", "));
+    }
+    optional(record.changed_target.as_deref(), |target| out.text("changedTarget", target));
+    optional(record.replay_of, |id| out.word("replayOf", id.as_str()));
     optional(record.tunnel_sni.as_deref(), |name| out.text("tunnelSni", name));
     match &record.parent {
         Some(parent) => out.joined("route", "parent:", parent),

@@ -121,7 +121,7 @@ pub fn still_hold(snapshot: &Snapshot, identity: &Identity) -> Result<(), String
         Proof::Jwt => settings.jwt.is_some(),
         Proof::ServiceAccount => settings.service_accounts.is_some(),
         // What no credentials proved they cannot take away.
-        Proof::Address | Proof::Certificate => true,
+        Proof::Address | Proof::Certificate | Proof::Console => true,
     };
     if stands { Ok(()) } else { Err(format!("the user `{}` is not known any more", user.name)) }
 }

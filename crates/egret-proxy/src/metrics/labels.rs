@@ -176,6 +176,14 @@ label! {
         PolicyRules = "policy_rules",
         /// `limits.rateLimitEntries`.
         RateLimitEntries = "rate_limit_entries",
+        /// `limits.heldFlows`.
+        HeldFlows = "held_flows",
+        /// `limits.heldBodyBytes`.
+        HeldBodyBytes = "held_body_bytes",
+        /// How long a breakpoint holds.
+        HeldTime = "held_time",
+        /// `limits.replays`.
+        Replays = "replays",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

@@ -39,6 +39,8 @@ impl Default for RejectionSettings {
 pub struct Refused {
     /// What the last rejection was.
     pub rejection: Rejection,
+    /// How the client ended the handshake then.
+    pub end: End,
     /// How many of this class there were in a row.
     pub count: u32,
     /// When the first of them was.
@@ -115,9 +117,9 @@ impl Rejections {
                 if before.rejection == rejection
                     && now.duration_since(before.last) <= self.settings.within =>
             {
-                Refused { count: before.count.saturating_add(1), last: now, ..before.clone() }
+                Refused { count: before.count.saturating_add(1), last: now, end, ..before.clone() }
             }
-            _ => Refused { rejection, count: 1, since: now, last: now },
+            _ => Refused { rejection, end, count: 1, since: now, last: now },
         };
         known.refused.insert(key, refused.clone());
         Some(refused)

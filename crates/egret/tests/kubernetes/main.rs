@@ -86,7 +86,11 @@ impl Setting {
     }
 
     fn request(&self, fields: &str) -> String {
-        format!("GET {} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.origin.url("/echo"), self.origin.address())
+        format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n",
+            self.origin.url("/echo"),
+            self.origin.address()
+        )
     }
 
     /// A tunnel to the origin that stands.
@@ -101,9 +105,11 @@ impl Setting {
 
     /// Asks until the answer has this status, as news of a pod take a moment.
     fn becomes(&self, last: u8, status: u16) -> Message {
-        egret_testkit::wait_for(&format!("status {status} for {}", ip(last)), egret_testkit::wait::PATIENCE, || {
-            Some(self.ask(last)).filter(|answer| answer.status() == status)
-        })
+        egret_testkit::wait_for(
+            &format!("status {status} for {}", ip(last)),
+            egret_testkit::wait::PATIENCE,
+            || Some(self.ask(last)).filter(|answer| answer.status() == status),
+        )
     }
 }
 
@@ -113,5 +119,7 @@ fn config(api: &ApiServer, lines: &str, sections: &str) -> String {
 
 /// A policy that lets everything out for one source, with everything else refused.
 fn only(from: &str) -> String {
-    format!("default: Deny\npolicies:\n- metadata: {{name: p}}\n  spec:\n    from: [{from}]\n    rules: [{{name: r, action: Allow}}]\n")
+    format!(
+        "default: Deny\npolicies:\n- metadata: {{name: p}}\n  spec:\n    from: [{from}]\n    rules: [{{name: r, action: Allow}}]\n"
+    )
 }

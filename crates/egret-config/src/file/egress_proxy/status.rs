@@ -25,6 +25,20 @@ pub struct EgressProxyStatus {
     /// The CAs that `trustedCA` comes to.
     #[serde(rename = "trustedCA", skip_serializing_if = "Vec::is_empty")]
     pub trusted_ca: Vec<CertificateStatus>,
+    /// What pods are given: the present generation, or an older one while the readiness endpoints do not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective: Option<EffectiveProxy>,
+}
+
+/// What pods are given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveProxy {
+    /// The generation of the object.
+    pub generation: i64,
+    /// Its `spec`, as it was then.
+    #[serde(default)]
+    pub spec: serde_json::Value,
 }
 
 /// How many pods carry an `EgressProxy`.
