@@ -110,6 +110,8 @@ interception:
   ca:
     certificate: /etc/egret/interception/tls.crt
     key: /etc/egret/interception/tls.key
+kubernetes:
+  scope: {{ ternary "Node" "Cluster" (eq .Values.proxy.kind "DaemonSet") }}
 capture: Headers
 flows:
   memoryBytes: 256MiB
@@ -123,10 +125,6 @@ drain:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-- name: POD_NAMESPACE
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.namespace
 - name: NODE_NAME
   valueFrom:
     fieldRef:

@@ -54,7 +54,7 @@ pub struct ReplayRequest {
 #[must_use]
 pub fn identity(user: Option<&str>, from: SocketAddr) -> Identity {
     let name = user.map_or_else(|| "console".to_owned(), |user| user.chars().filter(|c| !c.is_control()).collect());
-    let user = User { name: name.into(), proof: Proof::Console, groups: Groups::default() };
+    let user = User { name: name.into(), proof: Proof::Console, groups: Groups::default(), workload: None };
     Identity { user: Some(user), ..Identity::from_address(from) }
 }
 

@@ -264,7 +264,8 @@ impl Proxy for Around {
 
     fn replay(&self, order: ReplayOrder) -> Result<FlowId, String> {
         let ReplayOrder { replay, http2, user, from } = order;
-        let request = ReplayRequest { of: replay.of, request: replay.request, body: replay.body, http2, user, from };
+        let request =
+            ReplayRequest { of: replay.of, request: replay.request, body: replay.body, http2, user, from };
         self.app.server.replay(request).map_err(|error| error.to_string())
     }
 

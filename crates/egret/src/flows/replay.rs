@@ -47,7 +47,9 @@ impl Wanted {
                 ("method", _) => wanted.method = Some(value.to_owned()),
                 ("url", _) => wanted.url = Some(value.to_owned()),
                 ("body", _) => wanted.body = Some(value.to_owned()),
-                (_, Some(name)) if !name.is_empty() && value.is_empty() => wanted.remove.push(name.to_owned()),
+                (_, Some(name)) if !name.is_empty() && value.is_empty() => {
+                    wanted.remove.push(name.to_owned())
+                }
                 (_, Some(name)) if !name.is_empty() => wanted.set.push((name.to_owned(), value.to_owned())),
                 _ => {
                     return Err(other(format!(
@@ -81,7 +83,10 @@ pub(super) async fn run(args: &ReplayArgs, from: &FromArgs) -> Result<String, Fl
             Err(error) if printed.is_empty() => return Err(error),
             Err(error) => {
                 anstream::eprint!("{printed}");
-                return Err(other(format!("those above were sent, and {} was not: {error}", super::plain(id, 64))));
+                return Err(other(format!(
+                    "those above were sent, and {} was not: {error}",
+                    super::plain(id, 64)
+                )));
             }
         }
     }
@@ -164,7 +169,9 @@ fn body(written: &str) -> Result<Value, FlowsError> {
     };
     read.map_err(|error| other(format!("the body cannot be read from {path}: {error}")))?;
     if bytes.len() as u64 > BODY_BYTES {
-        return Err(other(format!("{path} is longer than the {BODY_BYTES} bytes that can be sent with changes")));
+        return Err(other(format!(
+            "{path} is longer than the {BODY_BYTES} bytes that can be sent with changes"
+        )));
     }
     Ok(match String::from_utf8(bytes) {
         Ok(text) => json!({ "text": text }),

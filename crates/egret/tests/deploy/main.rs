@@ -12,6 +12,7 @@ mod netpol;
 mod objects;
 mod openapi;
 mod parity;
+mod rights;
 mod secrets;
 mod sense;
 

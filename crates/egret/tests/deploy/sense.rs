@@ -168,7 +168,8 @@ fn relations(objects: &[Value], object: &Value, found: &mut Vec<String>) {
                     .iter()
                     .any(|verb| ["list", "watch"].contains(&verb.as_str().unwrap()));
                 let secrets = rule["resources"].as_array().unwrap().contains(&json!("secrets"));
-                if secrets && (reads || object["kind"] == "ClusterRole") {
+                let named = rule.get("resourceNames").is_some();
+                if secrets && (reads && !named || object["kind"] == "ClusterRole") {
                     found.push(format!("{label}: may read Secrets that are not its own: {rule}"));
                 }
             }

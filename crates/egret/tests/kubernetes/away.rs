@@ -26,7 +26,8 @@ fn everything_goes_on_with_what_is_known() {
 fn starts_while_the_api_server_is_away() {
     let api = ApiServer::start();
     api.set_away(true);
-    let setting = Setting::at(api, &[pod("web", 1)], "  unknownSourceWait: 0s\n", &only("{namespaces: [team-a]}"));
+    let setting =
+        Setting::at(api, &[pod("web", 1)], "  unknownSourceWait: 0s\n", &only("{namespaces: [team-a]}"));
     assert_eq!(setting.ask(1).status(), 403);
     assert!(setting.egret.log().contains("the cluster could not be read"), "{}", setting.egret.log());
     setting.api.set_away(false);
@@ -35,7 +36,8 @@ fn starts_while_the_api_server_is_away() {
 
 #[test]
 fn forgets_what_ended_while_it_could_not_look() {
-    let setting = Setting::with(&[pod("web", 1)], "  unknownSourceWait: 0s\n", &only("{namespaces: [team-a]}"));
+    let setting =
+        Setting::with(&[pod("web", 1)], "  unknownSourceWait: 0s\n", &only("{namespaces: [team-a]}"));
     let mut tunnel = setting.tunnel(1);
     setting.api.set_away(true);
     setting.api.remove("v1", "pods", "team-a", "web");
@@ -64,5 +66,9 @@ fn says_what_rbac_lacks_and_serves() {
     let setting = Setting::at(api, &[pod("web", 1)], "", &only("{namespaces: [team-a]}"));
     assert_eq!(setting.ask(1).status(), 200);
     let log = setting.egret.log();
-    assert!(log.contains("cannot list resource \\\"services\\\"") || log.contains("cannot list resource \"services\""), "{log}");
+    assert!(
+        log.contains("cannot list resource \\\"services\\\"")
+            || log.contains("cannot list resource \"services\""),
+        "{log}"
+    );
 }

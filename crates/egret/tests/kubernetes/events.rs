@@ -21,9 +21,15 @@ fn a_refusal_shows_in_kubectl_describe_pod() {
     assert_eq!(event["involvedObject"]["name"], "web");
     assert_eq!((&event["type"], &event["reason"]), (&"Warning".into(), &"EgressDeniedByDefault".into()));
     let note = event["message"].as_str().unwrap();
-    assert!(note.contains("denied-by-default") && note.contains(&setting.origin.address().to_string()), "{note}");
+    assert!(
+        note.contains("denied-by-default") && note.contains(&setting.origin.address().to_string()),
+        "{note}"
+    );
     let mut command = client(kubectl());
-    command.arg("--kubeconfig").arg(setting.api.kubeconfig()).args(["-n", "team-a", "describe", "pod", "web"]);
+    command
+        .arg("--kubeconfig")
+        .arg(setting.api.kubeconfig())
+        .args(["-n", "team-a", "describe", "pod", "web"]);
     let text = succeed(&mut command);
     assert!(text.contains("EgressDeniedByDefault") && text.contains("egret.dev/proxy"), "{text}");
 }
@@ -37,7 +43,8 @@ fn refusals_that_repeat_are_counted_in_one_event() {
     let joined = || setting.egret.metric(r#"egret_kubernetes_events_total{result="joined"}"#);
     wait_for("49 to be joined", PATIENCE, || (joined() == 49.0).then_some(()));
     assert_eq!(events(&setting).len(), 1);
-    let count = wait_for("the count", Duration::from_secs(40), || events(&setting)[0]["series"]["count"].as_u64());
+    let count =
+        wait_for("the count", Duration::from_secs(40), || events(&setting)[0]["series"]["count"].as_u64());
     assert_eq!(count, 50);
     assert_eq!(setting.api.count("POST", "/events"), 1);
 }

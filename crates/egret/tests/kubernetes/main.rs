@@ -11,6 +11,7 @@ mod tokens;
 
 use std::net::IpAddr;
 
+use egret_testkit::wait::PATIENCE;
 use egret_testkit::{ApiServer, Egret, EgretBuilder, HttpOrigin, Message, RawClient};
 use serde_json::{Value, json};
 
@@ -86,7 +87,11 @@ impl Setting {
     }
 
     fn request(&self, fields: &str) -> String {
-        format!("GET {} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.origin.url("/echo"), self.origin.address())
+        format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n",
+            self.origin.url("/echo"),
+            self.origin.address()
+        )
     }
 
     /// A tunnel to the origin that stands.
@@ -99,10 +104,12 @@ impl Setting {
         client
     }
 
-    /// Asks until the answer has this status, as news of a pod take a moment.
+    /// Asks until the answer has this status, as news of a pod take a moment. A request that is under way as its
+    /// pod ends is told that; what is waited for is what the next ones are told.
     fn becomes(&self, last: u8, status: u16) -> Message {
-        egret_testkit::wait_for(&format!("status {status} for {}", ip(last)), egret_testkit::wait::PATIENCE, || {
-            Some(self.ask(last)).filter(|answer| answer.status() == status)
+        egret_testkit::wait_for(&format!("status {status} for {}", ip(last)), PATIENCE, || {
+            let answer = Some(self.ask(last)).filter(|answer| answer.status() == status)?;
+            (!answer.text().contains("workload-gone")).then_some(answer)
         })
     }
 }
@@ -113,5 +120,7 @@ fn config(api: &ApiServer, lines: &str, sections: &str) -> String {
 
 /// A policy that lets everything out for one source, with everything else refused.
 fn only(from: &str) -> String {
-    format!("default: Deny\npolicies:\n- metadata: {{name: p}}\n  spec:\n    from: [{from}]\n    rules: [{{name: r, action: Allow}}]\n")
+    format!(
+        "default: Deny\npolicies:\n- metadata: {{name: p}}\n  spec:\n    from: [{from}]\n    rules: [{{name: r, action: Allow}}]\n"
+    )
 }

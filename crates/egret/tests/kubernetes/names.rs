@@ -31,11 +31,18 @@ fn a_short_name_is_refused_with_the_fix() {
     ] {
         let answer = ask(&setting, name);
         assert_eq!(answer.status(), 403, "{name}: {}", answer.text());
-        assert!(answer.text().contains("cluster-service-name") && answer.text().contains(entry), "{name}: {}", answer.text());
+        assert!(
+            answer.text().contains("cluster-service-name") && answer.text().contains(entry),
+            "{name}: {}",
+            answer.text()
+        );
     }
     assert!(!ask(&setting, "db").text().contains("cluster-service-name"), "that is of another namespace");
     let records = setting.egret.exactly(5);
-    assert_eq!((records[0].reason().as_str(), records[0].text("blame").as_str()), ("cluster-service-name", "client"));
+    assert_eq!(
+        (records[0].reason().as_str(), records[0].text("blame").as_str()),
+        ("cluster-service-name", "client")
+    );
 }
 
 #[test]

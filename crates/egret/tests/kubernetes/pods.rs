@@ -57,7 +57,9 @@ fn labels_that_change_hold_at_once_and_for_open_tunnels() {
     let setting = Setting::with(&[pod("web", 1)], "", &only(from));
     assert_eq!(setting.ask(1).status(), 403);
     let label = |tier: &str| {
-        setting.api.change("v1", "pods", "team-a", "web", |pod| pod["metadata"]["labels"]["tier"] = json!(tier));
+        setting
+            .api
+            .change("v1", "pods", "team-a", "web", |pod| pod["metadata"]["labels"]["tier"] = json!(tier));
     };
     label("out");
     setting.becomes(1, 200);
@@ -70,7 +72,8 @@ fn labels_that_change_hold_at_once_and_for_open_tunnels() {
 
 #[test]
 fn labels_of_a_namespace_that_change_hold_at_once() {
-    let setting = Setting::with(&[pod("web", 1)], "", &only("{namespaceSelector: {matchLabels: {env: prod}}}"));
+    let setting =
+        Setting::with(&[pod("web", 1)], "", &only("{namespaceSelector: {matchLabels: {env: prod}}}"));
     assert_eq!(setting.ask(1).status(), 403);
     setting.api.change("v1", "namespaces", "", "team-a", |namespace| {
         namespace["metadata"]["labels"]["env"] = json!("prod");
@@ -86,7 +89,11 @@ fn addresses_of_nodes_and_of_nobody_are_told_apart_and_said() {
     let setting = Setting::with(&pods, "  unknownSourceWait: 0s\n", &only("{namespaces: [team-a]}"));
     let (node, unknown) = (setting.ask(250), setting.ask(99));
     assert_eq!((node.status(), unknown.status()), (403, 403));
-    assert!(node.text().contains("127.0.7.250 (no workload is known: the address is a node's"), "{}", node.text());
+    assert!(
+        node.text().contains("127.0.7.250 (no workload is known: the address is a node's"),
+        "{}",
+        node.text()
+    );
     assert!(unknown.text().contains("is no pod's: it is from outside the cluster"), "{}", unknown.text());
     let records = setting.egret.exactly(2);
     assert_eq!((records[0].text("source").as_str(), records[1].text("source").as_str()), ("node", "unknown"));
@@ -147,6 +154,8 @@ fn pods_of_a_large_cluster_are_known() {
         api.put(one);
     }
     let setting = Setting::at(api, &[pod("web", 1)], "", &only("{podSelector: {matchLabels: {app: web}}}"));
-    wait_for("all pods", PATIENCE, || (setting.egret.metric("egret_kubernetes_pods") == 2501.0).then_some(()));
+    wait_for("all pods", PATIENCE, || {
+        (setting.egret.metric("egret_kubernetes_pods") == 2501.0).then_some(())
+    });
     assert_eq!(setting.ask(1).status(), 200);
 }

@@ -15,7 +15,10 @@ fn the_end_of_a_pod_ends_its_tunnels() {
     setting.api.remove("v1", "pods", "team-a", "web");
     let _ = ended.read_to_end(PATIENCE);
     let record = setting.egret.record(|r| r.text("pod") == "web" && !r.is_interim());
-    assert_eq!((record.reason().as_str(), record.text("serviceAccount").as_str()), ("workload-gone", "builder"));
+    assert_eq!(
+        (record.reason().as_str(), record.text("serviceAccount").as_str()),
+        ("workload-gone", "builder")
+    );
     other.send("GET /echo HTTP/1.1\r\nHost: o\r\n\r\n");
     assert_eq!(other.response("GET").status(), 200, "tunnels of others go on");
 }
@@ -48,7 +51,11 @@ fn a_kept_connection_is_never_the_next_pods() {
     });
     let answer = kept.exchange(setting.request(""));
     assert_eq!(answer.status(), 403);
-    assert!(answer.text().contains("workload-gone") && answer.text().contains("(pod web) now"), "{}", answer.text());
+    assert!(
+        answer.text().contains("workload-gone") && answer.text().contains("(pod web) now"),
+        "{}",
+        answer.text()
+    );
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn a_token_proves_a_workload_from_wherever_it_comes() {
 
 #[test]
 fn recorded_reviews_are_understood() {
-    let setting = Setting::with(&[], &format!("{LINES}  tokenAudience: egress-proxy\n"), &only("{serviceAccounts: [team-a/builder]}"));
+    let setting = Setting::with(
+        &[],
+        &format!("{LINES}  tokenAudience: egress-proxy\n"),
+        &only("{serviceAccounts: [team-a/builder]}"),
+    );
     for (case, status, detail) in [
         ("tokenreview-ok", 200, ""),
         ("tokenreview-sa-token-not-pod-bound", 200, ""),
@@ -59,7 +63,10 @@ fn recorded_reviews_are_understood() {
         assert!(answer.text().contains(detail), "{case}: {}", answer.text());
         if status == 407 {
             let challenges: Vec<&str> = answer.fields.all("Proxy-Authenticate").collect();
-            assert!(challenges.iter().any(|c| c.starts_with("Bearer ") && c.contains("invalid_token")), "{challenges:?}");
+            assert!(
+                challenges.iter().any(|c| c.starts_with("Bearer ") && c.contains("invalid_token")),
+                "{challenges:?}"
+            );
             assert!(challenges.iter().any(|c| c.starts_with("Basic ")), "{challenges:?}");
         }
     }
@@ -96,7 +103,11 @@ fn a_token_of_another_pod_is_refused_unless_it_may_be() {
     assert_eq!(setting.ask_with(1, &bearer(&token)).status(), 200);
     let answer = setting.ask_with(2, &bearer(&token));
     assert_eq!(answer.status(), 403);
-    assert!(answer.text().contains("workload-mismatch") && answer.text().contains("(pod job)"), "{}", answer.text());
+    assert!(
+        answer.text().contains("workload-mismatch") && answer.text().contains("(pod job)"),
+        "{}",
+        answer.text()
+    );
     let unbound = setting.api.issue_token("team-a", "builder", &["egret"], None);
     assert_eq!(setting.ask_with(2, &bearer(&unbound)).status(), 200, "it is the same account's");
 
