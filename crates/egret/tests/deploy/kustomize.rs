@@ -111,7 +111,7 @@ fn configurations_are_valid_and_command_lines_are_understood() {
         for config in objects.iter().filter_map(|object| object["data"]["egret.yaml"].as_str()) {
             let file = folder.path().join("egret.yaml");
             std::fs::write(&file, config).unwrap();
-            succeed(client(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file));
+            succeed(client(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).env("NODE_NAME", "node-a"));
         }
         command_lines(&objects);
     }
