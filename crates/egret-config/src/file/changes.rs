@@ -202,7 +202,8 @@ impl ChangeRule {
 impl ChangeAction {
     fn spec(&self) -> Result<ActionSpec, String> {
         let this = self.clone();
-        let field = |make: fn(String, String) -> ActionSpec| move |field: HeaderField| make(field.name, field.value);
+        let field =
+            |make: fn(String, String) -> ActionSpec| move |field: HeaderField| make(field.name, field.value);
         let found: Vec<ActionSpec> = [
             this.set_request_header.map(field(|name, value| ActionSpec::SetRequestHeader { name, value })),
             this.add_request_header.map(field(|name, value| ActionSpec::AddRequestHeader { name, value })),
@@ -239,7 +240,8 @@ impl ChangeAction {
         match <[ActionSpec; 1]>::try_from(found) {
             Ok([action]) => Ok(action),
             Err(none) if none.is_empty() => {
-                Err("there is no action; write one, as in `setRequestHeader: {name: X-Debug, value: \"1\"}`".into())
+                Err("there is no action; write one, as in `setRequestHeader: {name: X-Debug, value: \"1\"}`"
+                    .into())
             }
             Err(_) => Err("there is more than one action; begin each with a `-` of its own".into()),
         }

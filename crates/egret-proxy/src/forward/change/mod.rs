@@ -229,7 +229,8 @@ fn about(client: &Client, flow: &Flow, head: &RequestHead, input: &[u8]) -> Opti
 
 fn without_credentials(headers: &Headers) -> Headers {
     let mut kept = HeadersBuilder::default();
-    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"proxy-authorization")) {
+    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"proxy-authorization"))
+    {
         kept.push(name, value);
     }
     kept.finish()

@@ -14,7 +14,9 @@ use egret_flows::rules::subject_response;
 
 use super::super::response::delivery;
 use super::super::{Plan, Upload};
-use super::{Editing, dropped, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint, wait};
+use super::{
+    Editing, dropped, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint, wait,
+};
 use crate::body::{Pump, Sink};
 use crate::buffer;
 use crate::capture;
@@ -39,7 +41,13 @@ pub(in crate::forward) struct ChangedResponse {
 
 impl ChangedResponse {
     /// The transfer to the client, beginning with this head.
-    pub(in crate::forward) fn download(self, body: BodyLength, sink: Sink, limits: HeadLimits, head: Vec<u8>) -> Pump {
+    pub(in crate::forward) fn download(
+        self,
+        body: BodyLength,
+        sink: Sink,
+        limits: HeadLimits,
+        head: Vec<u8>,
+    ) -> Pump {
         match (self.body, self.gathered) {
             (Some(edited), _) => Pump::new(BodyLength::None, Sink::Same, limits, in_front(head, &edited)),
             (None, Some(gathered)) => {
