@@ -164,7 +164,7 @@ async fn serve(
     let policies = cluster_policies::start(loaded.compiled.kubernetes.as_ref())
         .await
         .map_err(failure("the policies of the cluster cannot be read"))?;
-    let changes = policies.as_ref().map(|policies| policies.listen());
+    let policy_changes = policies.as_ref().map(|policies| policies.listen());
     let loaded = match policies {
         Some(_) => with_policies(&args, loaded.config, &mut lists, &policies)?,
         None => loaded,
@@ -302,7 +302,7 @@ async fn serve(
     // Before anybody is told that it is ready, and may send one.
     let signals = Signals::listen()?;
     announce(&app, admin_address, console.as_ref(), &snapshot);
-    live(&app, signals, files, changes).await?;
+    live(&app, signals, files, policy_changes).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
         flows.close();
@@ -566,7 +566,7 @@ async fn live(
     app: &Arc<App>,
     signals: Signals,
     files: Vec<PathBuf>,
-    mut changes: Option<PolicyChanges>,
+    mut policy_changes: Option<PolicyChanges>,
 ) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hang_up, mut user } = signals;
     let mut watcher = reload::Watcher::new(files);
@@ -581,7 +581,7 @@ async fn live(
                 }
             }
             () = watcher.changed() => watcher = reload::reload(app, watcher, "a changed file"),
-            () = cluster_policies::changed(&mut changes) => watcher = reload::take_policies(app, watcher),
+            () = cluster_policies::changed(&mut policy_changes) => watcher = reload::take_policies(app, watcher),
         }
     };
     notify(&[sd_notify::NotifyState::Stopping]);
