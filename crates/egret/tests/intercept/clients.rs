@@ -174,7 +174,7 @@ fn clients_that_reject_it_are_shown_in_the_console() {
         (shown["count"] == 2).then_some(shown)
     });
     assert_eq!((&shown["identity"], &shown["host"]), (&"127.0.0.1".into(), &"origin.test".into()), "{shown}");
-    assert_eq!(shown["alert"], "ca-not-trusted");
+    assert_eq!(shown["kind"], "ca-not-trusted");
 }
 
 #[test]
