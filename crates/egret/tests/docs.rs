@@ -157,6 +157,7 @@ fn configurations_in_the_pages_are_valid() {
     fs::write(folder.path().join("users.htpasswd"), "").unwrap();
     fs::write(folder.path().join("directory-password"), "secret\n").unwrap();
     fs::write(folder.path().join("groups"), "staff: alice\n").unwrap();
+    fs::write(folder.path().join("search.json"), "{}").unwrap();
     fs::create_dir(folder.path().join("lists")).unwrap();
     fs::write(folder.path().join("lists/partners.txt"), "partner.example\n").unwrap();
     fs::write(folder.path().join("lists/ads.txt"), "0.0.0.0 ads.example\n").unwrap();
