@@ -28,6 +28,8 @@ pub struct KubernetesSettings {
     pub unknown_source_wait: Duration,
     /// What becomes of short names of Services.
     pub bare_service_names: BareServiceNames,
+    /// Policies of the cluster are read.
+    pub policies: bool,
     /// The cluster's domain, where it is said.
     pub cluster_domain: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Default for KubernetesSettings {
             staleness: None,
             unknown_source_wait: Duration::from_secs(1),
             bare_service_names: BareServiceNames::Refuse,
+            policies: true,
             cluster_domain: None,
         }
     }
@@ -74,6 +77,7 @@ impl Kubernetes {
             staleness: self.staleness.map(|time| time.0),
             unknown_source_wait: self.unknown_source_wait.0,
             bare_service_names: self.bare_service_names,
+            policies: self.policies,
             cluster_domain: self.cluster_domain.as_ref().map(|domain| domain.0.trim_matches('.').to_owned()),
         }
     }

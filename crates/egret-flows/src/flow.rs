@@ -325,6 +325,8 @@ impl Flow {
         self.timings.connect = phases.connect.map(micros);
         self.timings.origin_tls = phases.tls.map(micros);
         self.timings.first_byte = phases.first_byte.map(micros);
+        self.timings.held = phases.held.map(micros);
+        self.timings.held_response = phases.held_response.map(micros);
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.

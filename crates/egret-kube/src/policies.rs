@@ -7,13 +7,15 @@
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use egret_config::ClusterPolicy;
-use k8s_openapi::NamespaceResourceScope;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use crate::client::REQUEST;
 use crate::crd::{ClusterEgressPolicy, EgressPolicy, PolicyObject};
 use crate::watch::{Change, Health, Scope};
 use store::Store;
@@ -21,6 +23,9 @@ use store::Store;
 /// Changes that come close together are taken into use together: compiling takes time, and whoever applies a
 /// directory of policies makes many at once.
 const TOGETHER: Duration = Duration::from_millis(250);
+
+/// How long it takes until a kind that is not known is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// How many policies there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct ClusterPolicies {
     version: watch::Sender<u64>,
     cluster: Health,
     namespaced: Health,
+    /// The API server does not know the kind.
+    absent: [AtomicBool; 2],
 }
 
 impl Default for ClusterPolicies {
@@ -50,6 +57,7 @@ impl Default for ClusterPolicies {
             version: watch::Sender::new(0),
             cluster: Health::new(ClusterEgressPolicy::KIND),
             namespaced: Health::new(EgressPolicy::KIND),
+            absent: Default::default(),
         }
     }
 }
@@ -57,12 +65,14 @@ impl Default for ClusterPolicies {
 impl ClusterPolicies {
     /// Reads all, and watches for as long as it is polled.
     pub async fn follow(&self, client: Client) {
-        let cluster = self.watch::<ClusterEgressPolicy>(Api::all(client.clone()), &self.cluster);
-        let namespaced = self.watch::<EgressPolicy>(all_namespaces(client), &self.namespaced);
+        let cluster =
+            self.watch::<ClusterEgressPolicy>(Api::all(client.clone()), &self.cluster, &self.absent[0]);
+        let namespaced = self.watch::<EgressPolicy>(Api::all(client), &self.namespaced, &self.absent[1]);
         tokio::join!(cluster, namespaced);
     }
 
-    async fn watch<P: PolicyObject>(&self, api: Api<P>, health: &Health) {
+    async fn watch<P: PolicyObject>(&self, api: Api<P>, health: &Health, absent: &AtomicBool) {
+        self.wait_for_definition(&api, health.kind(), absent).await;
         let mut round = store::Round::default();
         crate::watch::watch(api, Scope::default(), health, |change| {
             let is_news = match change {
@@ -86,6 +96,23 @@ impl ClusterPolicies {
         .await;
     }
 
+    /// Waits until the API server knows the kind: until then there can be no object of it.
+    async fn wait_for_definition<P: PolicyObject>(&self, api: &Api<P>, kind: &str, absent: &AtomicBool) {
+        let one = ListParams::default().limit(1);
+        while let Ok(Err(kube::Error::Api(status))) =
+            tokio::time::timeout(REQUEST, api.list_metadata(&one)).await
+            && status.code == 404
+        {
+            if !absent.swap(true, Relaxed) {
+                let help = "`egret crds | kubectl apply --server-side -f -` makes it known";
+                tracing::warn!(kind, help, "the API server does not know policies of this kind");
+                self.version.send_modify(|version| *version += 1);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        absent.store(false, Relaxed);
+    }
+
     /// The policies that hold, in the order of their kinds and names.
     #[must_use]
     pub fn current(&self) -> Vec<Arc<ClusterPolicy>> {
@@ -98,10 +125,11 @@ impl ClusterPolicies {
         self.store.counts()
     }
 
-    /// Whether all of them were read at least once.
+    /// Whether all of them were read at least once. A kind that the API server does not know has none.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        self.cluster.is_read() && self.namespaced.is_read()
+        let is_read = |health: &Health, absent: &AtomicBool| health.is_read() || absent.load(Relaxed);
+        is_read(&self.cluster, &self.absent[0]) && is_read(&self.namespaced, &self.absent[1])
     }
 
     /// For how long they may have been behind what the API server has; `None` while they are current.
@@ -115,12 +143,6 @@ impl ClusterPolicies {
     pub fn listen(&self) -> PolicyChanges {
         PolicyChanges { version: self.version.subscribe() }
     }
-}
-
-fn all_namespaces<P: PolicyObject + kube::Resource<Scope = NamespaceResourceScope>>(
-    client: Client,
-) -> Api<P> {
-    Api::all(client)
 }
 
 /// Tells of changes.

@@ -7,6 +7,7 @@ mod certs;
 mod check;
 mod cli;
 mod cluster;
+mod cluster_policies;
 mod console;
 mod controller;
 mod crds;

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
+use egret_config::{Compiled, Config, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
 use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
+use egret_kube::policies::PolicyChanges;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::intercept::Interceptor;
@@ -25,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ProxyArgs;
 use crate::cluster::Sinks;
+use crate::cluster_policies::{self, Policies};
 use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
@@ -68,6 +70,10 @@ pub(crate) struct App {
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
     pub intercepting: Mutex<Intercepting>,
+    /// The configuration in force, for when policies of the cluster change.
+    pub config: Mutex<Config>,
+    /// The policies of the cluster.
+    pub policies: Policies,
 }
 
 /// Settings that are fixed for the life of the process.
@@ -152,10 +158,18 @@ async fn serve(
     loaded: Loaded,
     listeners: Vec<ListenerSlot>,
     diagnostics: Diagnostics,
-    lists: ListCache,
+    mut lists: ListCache,
 ) -> Result<(), Failure> {
-    let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
+    let policies = cluster_policies::start(loaded.compiled.kubernetes.as_ref())
+        .await
+        .map_err(failure("the policies of the cluster cannot be read"))?;
+    let changes = policies.as_ref().map(|policies| policies.listen());
+    let loaded = match policies {
+        Some(_) => with_policies(&args, loaded.config, &mut lists, &policies)?,
+        None => loaded,
+    };
+    let Loaded { config, mut compiled, files } = loaded;
     let workers = worker_count(compiled.process.workers);
     reload::warn(&compiled);
     crate::tls::warn(&listeners);
@@ -269,6 +283,8 @@ async fn serve(
         console: console_address,
         lists,
         intercepting: Mutex::new(intercepting),
+        config: Mutex::new(config),
+        policies,
     });
     if let Some(cluster) = &cluster {
         let app = Arc::downgrade(&app);
@@ -286,7 +302,7 @@ async fn serve(
     // Before anybody is told that it is ready, and may send one.
     let signals = Signals::listen()?;
     announce(&app, admin_address, console.as_ref(), &snapshot);
-    live(&app, signals, files).await?;
+    live(&app, signals, files, changes).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
         flows.close();
@@ -295,6 +311,20 @@ async fn serve(
         exporter.flush(FLUSH);
     }
     Ok(())
+}
+
+/// The configuration together with the policies of the cluster.
+fn with_policies(
+    args: &ProxyArgs,
+    config: Config,
+    lists: &mut ListCache,
+    policies: &Policies,
+) -> Result<Loaded, Failure> {
+    let current = cluster_policies::current(policies);
+    egret_config::again(config, args.config.as_deref(), 1, lists, &current).map_err(|problems| Failure {
+        what: "the configuration cannot be taken into use".to_owned(),
+        why: problems.iter().map(egret_config::Problem::one_line).collect::<Vec<_>>().join("; "),
+    })
 }
 
 /// Worker threads for a setting, 0 being one for each core that the process may use (the cgroup's
@@ -454,6 +484,7 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
         listeners: banner::listeners(app).map(|(url, what)| format!("{url} ({what})")).collect(),
         readiness: Box::new(move || match ready.server.draining() {
             true => Readiness::Draining,
+            false if !cluster_policies::are_read(&ready.policies) => Readiness::Starting,
             false => Readiness::Ready,
         }),
         metrics: Box::new(move |accept| {
@@ -531,7 +562,12 @@ impl Signals {
 }
 
 /// Lives until a signal says otherwise, and ends in order.
-async fn live(app: &Arc<App>, signals: Signals, files: Vec<PathBuf>) -> Result<(), Failure> {
+async fn live(
+    app: &Arc<App>,
+    signals: Signals,
+    files: Vec<PathBuf>,
+    mut changes: Option<PolicyChanges>,
+) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hang_up, mut user } = signals;
     let mut watcher = reload::Watcher::new(files);
     let interrupted = loop {
@@ -545,6 +581,7 @@ async fn live(app: &Arc<App>, signals: Signals, files: Vec<PathBuf>) -> Result<(
                 }
             }
             () = watcher.changed() => watcher = reload::reload(app, watcher, "a changed file"),
+            () = cluster_policies::changed(&mut changes) => watcher = reload::take_policies(app, watcher),
         }
     };
     notify(&[sd_notify::NotifyState::Stopping]);

@@ -53,6 +53,8 @@ pub struct Kubernetes {
     /// find by their search path: `Refuse` it and say what is missing in NO_PROXY, `Relay` it under its whole name,
     /// or `Ignore` that it is one.
     pub bare_service_names: BareServiceNames,
+    /// Whether `ClusterEgressPolicy` and `EgressPolicy` objects are read, and hold beside the policies of files.
+    pub policies: bool,
     /// The cluster's domain. By default what stands behind `svc.` in the search path of `/etc/resolv.conf`, else
     /// `cluster.local`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +77,7 @@ impl Default for Kubernetes {
             staleness: None,
             unknown_source_wait: Time(settings.unknown_source_wait),
             bare_service_names: settings.bare_service_names,
+            policies: settings.policies,
             cluster_domain: None,
         }
     }

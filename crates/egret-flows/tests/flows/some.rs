@@ -165,7 +165,7 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
         changes: Vec::new(),
-            changed_target: None,
+        changed_target: None,
         replay_of: None,
         traceparent: None,
         span: None,

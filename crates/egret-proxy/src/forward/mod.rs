@@ -105,7 +105,8 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
     };
     let snapshot = flow.snapshot.clone();
     let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
-    flow.record.bytes_up += exchange.upload.pump.data + exchange.body.as_ref().map_or(0, |body| body.len() as u64);
+    flow.record.bytes_up +=
+        exchange.upload.pump.data + exchange.body.as_ref().map_or(0, |body| body.len() as u64);
     client.spare.request_head = exchange.upload.pump.take_head();
     let outcome = outcome.map_err(|refusal| in_particular(flow, refusal));
     match (outcome?, exchange.upstream.take()) {
@@ -202,7 +203,11 @@ async fn run(
 }
 
 /// Makes a request ready to be sent, as it came.
-fn prepare(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<(Plan, Exchange), Stopped> {
+fn prepare(
+    client: &mut Client,
+    flow: &mut Flow,
+    head: &mut RequestHead,
+) -> Result<(Plan, Exchange), Stopped> {
     let vetted = vet(client, flow, head, client.filled(), &mut |_, _| Level::None);
     let planned = vetted.and_then(|decision| {
         let memory = std::mem::take(&mut client.spare.request_head);
@@ -458,7 +463,8 @@ async fn respond(
         None => None,
         // Boxed: it is for those who debug.
         Some(editing) => {
-            Box::pin(change::response(client, flow, plan, upstream, upload, &response, snapshot, editing)).await?
+            Box::pin(change::response(client, flow, plan, upstream, upload, &response, snapshot, editing))
+                .await?
         }
     };
     let keep_upstream = response.keep_alive;
