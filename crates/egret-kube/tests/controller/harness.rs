@@ -38,6 +38,7 @@ pub(crate) fn namespace(server: &ApiServer, name: &str, labels: Value) {
 pub(crate) fn proxy(server: &ApiServer, name: &str, generation: i64, spec: Value) {
     let put = |spec: Value| {
         let status = object(server, name)["status"].clone();
+        let status = if status.is_null() { json!({}) } else { status };
         server.put(json!({
             "apiVersion": "egret.dev/v1alpha1", "kind": "EgressProxy",
             "metadata": { "name": name }, "spec": spec, "status": status,
