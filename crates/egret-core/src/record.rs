@@ -79,6 +79,10 @@ pub struct Phases {
     pub tls: Option<Duration>,
     /// From the request's arrival to the first byte of the response.
     pub first_byte: Option<Duration>,
+    /// The request was delayed by change rules, or held at a breakpoint.
+    pub held: Option<Duration>,
+    /// The response was.
+    pub held_response: Option<Duration>,
     /// From the request's arrival to the end.
     pub total: Duration,
 }

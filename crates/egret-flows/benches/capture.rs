@@ -58,7 +58,7 @@ fn a_record(id: egret_core::flow_id::FlowId, target: String) -> FlowRecord {
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
         changes: Vec::new(),
-            changed_target: None,
+        changed_target: None,
         replay_of: None,
         traceparent: None,
         span: None,

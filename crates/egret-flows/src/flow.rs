@@ -325,6 +325,8 @@ impl Flow {
         self.timings.connect = phases.connect.map(micros);
         self.timings.origin_tls = phases.tls.map(micros);
         self.timings.first_byte = phases.first_byte.map(micros);
+        self.timings.held = phases.held.map(micros);
+        self.timings.held_response = phases.held_response.map(micros);
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.
@@ -363,7 +365,9 @@ impl Flow {
     pub fn is_websocket(&self) -> bool {
         let asked = self.request.headers.text("upgrade").is_some_and(|v| v.eq_ignore_ascii_case("websocket"))
             || self.request.headers.first(b"sec-websocket-version").is_some();
-        !self.messages.is_empty() || (asked && matches!(self.status, 101 | 200))
+        // All messages of a flow are of the same sort.
+        let spoken = self.messages.first().is_some_and(|message| message.kind != MessageKind::Event);
+        spoken || (asked && matches!(self.status, 101 | 200))
     }
 
     /// gRPC: the request's content type says so.

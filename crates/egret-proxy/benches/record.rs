@@ -49,7 +49,7 @@ fn a_record() -> FlowRecord {
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
         changes: Vec::new(),
-            changed_target: None,
+        changed_target: None,
         replay_of: None,
         traceparent: None,
         span: None,

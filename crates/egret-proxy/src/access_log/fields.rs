@@ -87,6 +87,8 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     optional(record.phases.dns, |dns| out.millis("dnsMs", dns));
     optional(record.phases.connect, |connect| out.millis("connectMs", connect));
     optional(record.phases.tls, |tls| out.millis("tlsMs", tls));
+    let held = [record.phases.held, record.phases.held_response];
+    optional(held.into_iter().flatten().reduce(|one, other| one + other), |held| out.millis("heldMs", held));
     optional(record.phases.first_byte, |first| out.millis("firstByteMs", first));
     out.millis("totalMs", record.phases.total);
     optional(record.user_agent.as_deref(), |agent| out.text("userAgent", agent));

@@ -118,7 +118,8 @@ fn head(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
 async fn open(path: PathBuf) -> Result<(File, u64), Refusal> {
     let shown = path.display().to_string();
     let opened = tokio::task::spawn_blocking(move || open_now(&path)).await;
-    let why = |why: String| Refusal::new(Reason::ChangeFailed, format!("{shown} cannot be answered with: {why}"));
+    let why =
+        |why: String| Refusal::new(Reason::ChangeFailed, format!("{shown} cannot be answered with: {why}"));
     match opened {
         Ok(Ok(opened)) => Ok(opened),
         Ok(Err(error)) => Err(why(error.to_string())),

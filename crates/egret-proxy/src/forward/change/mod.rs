@@ -22,6 +22,7 @@ use egret_flows::changes::{Active, HeldBody, Holding, NotHeld, OnTimeout, Ticket
 use egret_flows::edit;
 use egret_flows::flow::{Endpoint, Headers, HeadersBuilder, IdentityFacts, Level, Side};
 use egret_flows::rules::{Block, Effect, End, subject};
+use tokio::time::Instant;
 
 use super::{Exchange, Plan, Stopped, plan, vet, with_facts, write_request};
 use crate::body::{Pump, Sink};
@@ -107,6 +108,7 @@ async fn change(
 ) -> Result<(Plan, Exchange), Stopped> {
     note(flow, &editing);
     let waited = !effect.delay.is_zero() || hold.is_some();
+    let began = Instant::now();
     wait::pause(client, effect.delay).await?;
     match &effect.end {
         None => {}
@@ -138,6 +140,7 @@ async fn change(
     }
     let before = flow.snapshot.generation;
     if waited {
+        flow.record.phases.held = Some(began.elapsed());
         flow.snapshot = flow.worker.snapshot.load_full();
     }
     if is_changed {
@@ -229,7 +232,8 @@ fn about(client: &Client, flow: &Flow, head: &RequestHead, input: &[u8]) -> Opti
 
 fn without_credentials(headers: &Headers) -> Headers {
     let mut kept = HeadersBuilder::default();
-    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"proxy-authorization")) {
+    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"proxy-authorization"))
+    {
         kept.push(name, value);
     }
     kept.finish()
