@@ -71,14 +71,14 @@ export async function conform(address, token) {
   };
 
   // Nobody without a token.
-  for (const path of ["/session", "/server", "/flows", "/events", "/stats", "/policy", "/ca", "/audit", "/breakpoints", "/changes", "/export/har"]) await ask(path, { auth: false, status: 401 });
+  for (const path of ["/session", "/server", "/flows", "/events", "/stats", "/policy", "/ca", "/ca/rejections", "/audit", "/breakpoints", "/held", "/changes", "/export/har"]) await ask(path, { auth: false, status: 401 });
   const nobody = await ask("/session", { auth: false, status: 401 });
   if (!Array.isArray(nobody?.methods)) findings.push("GET /session: its 401 does not name the methods");
   await ask("/session", { method: "post", body: { token: "certainly-wrong" }, auth: false, status: 401 });
   const queried = await fetch(`${address}/api/v1/flows?token=${token}`);
   if (queried.status !== 401) findings.push(`GET /flows?token=…: ${queried.status}, where a token in the query has to be refused`);
 
-  for (const path of ["/session", "/server", "/audit", "/stats", "/policy", "/policy/audit", "/policy/suggest", "/ca", "/breakpoints", "/changes"]) await ask(path);
+  for (const path of ["/session", "/server", "/audit", "/stats", "/policy", "/policy/audit", "/policy/suggest", "/ca", "/ca/rejections", "/breakpoints", "/held", "/changes"]) await ask(path);
   for (const window of ["5m", "1h", "6h"]) await ask("/stats", { query: `?window=${window}&edges=5` });
   await ask("/policy/explain", { method: "post", body: { method: "GET", url: "https://example.com/", as: { user: "alice" } } });
   await ask("/policy/explain", { method: "post", body: { method: "CONNECT", url: "example.com:443" } });

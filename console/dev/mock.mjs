@@ -43,9 +43,9 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
   note("admin", "login", undefined, { name: EVIL });
   let breakpoints = [{ id: "b1", filter: "host:api.stripe.com method:POST", phase: "request", enabled: true, timeoutMs: 60_000, onTimeout: "go-on", hits: 3 }];
   let changes = [
-    { id: "c1", name: "slow bank", filter: "host:rates.bank.example", enabled: true, source: "console", actions: [{ do: "delay", ms: 2000 }], hits: 214, lastHit: new Date(began - 5000).toISOString() },
-    { id: "c2", name: "beta API", filter: "host:api.github.com", enabled: false, source: "console", actions: [{ do: "set-header", side: "request", name: "X-GitHub-Api-Version", value: "2026-10-01" }, { do: "remove-header", side: "response", name: "Set-Cookie" }], hits: 0 },
-    { id: "c3", name: "fixture for search", filter: "path:/v2/search", enabled: true, source: "config", actions: [{ do: "answer", status: 200, contentType: "application/json", file: "search.json" }], hits: 31, lastHit: new Date(began - 60_000).toISOString() },
+    { id: "c1", name: "slow bank", filter: "host:rates.bank.example", enabled: true, source: "console", actions: [{ delayResponse: { millis: 2000 } }], hits: 214, lastHit: new Date(began - 5000).toISOString() },
+    { id: "c2", name: "beta API", filter: "host:api.github.com", enabled: false, source: "console", actions: [{ setRequestHeader: { name: "X-GitHub-Api-Version", value: "2026-10-01" } }, { removeResponseHeader: { name: "Set-Cookie" } }], hits: 0 },
+    { id: "c3", name: "fixture for search", filter: "path:/v2/search", enabled: true, source: "config", actions: [{ answer: { status: 200, headers: [{ name: "Content-Type", value: "application/json" }], file: "search.json" } }], hits: 31, lastHit: new Date(began - 60_000).toISOString() },
   ];
   const held = new Map();
   const streams = new Set();
@@ -110,7 +110,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
     const waiting = { ...flow, state: "held", status: 0 };
     byId.set(flow.id, waiting);
     flows[flows.indexOf(flow)] = waiting;
-    held.set(flow.id, { flow: waiting, phase: "request", breakpoint: "host:api.stripe.com method:POST", since: new Date().toISOString(), deadline: new Date(Date.now() + 57_000).toISOString(), onTimeout: "go-on", bodyEditable: true });
+    held.set(flow.id, { flow: waiting, phase: "request", breakpoint: "b1", filter: "host:api.stripe.com method:POST", since: new Date().toISOString(), deadline: new Date(Date.now() + 57_000).toISOString(), onTimeout: "go-on", bodyEditable: true });
     emit("held", { held: heldList() });
     emit("flows", { flows: [waiting], gone: [], revision: now() });
     return flow.id;
@@ -234,7 +234,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
       const again = add({ ...rest, ...(json.edit?.method ? { method: json.edit.method } : {}), id: idOf(seq), seq, started: new Date().toISOString(), replayOf: id, identity: "console" });
       note(role, "replay", id);
       emit("flows", { flows: [again], gone: [], total: flows.length, revision: now() });
-      return [202, { id: again.id }];
+      return [202, { id: again.id, notes: [] }];
     }],
     ["GET", "/export/har", ({ query, response, role }) => {
       const chosen = query.get("id") ? query.get("id").split(",").map(find) : select(query.get("filter") ?? "", "started").slice(-1000);
@@ -268,6 +268,7 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
     }],
     ["GET", "/policy/suggest", () => views.suggestions(flows)],
     ["GET", "/ca", ({ request }) => views.ca(secure ? `https://${request.headers.host}/api/v1/ca/trust-check` : undefined)],
+    ["GET", "/ca/rejections", () => ({ rejections: views.ca().rejections })],
     ["GET", "/breakpoints", () => ({ breakpoints, held: heldList() })],
     ["POST", "/breakpoints", ({ json, role }) => {
       compileOr400(json.filter);
@@ -282,6 +283,13 @@ export async function start({ port = 0, flows: wanted = 100_000, rate = 25, toke
       return breakpoints.find((point) => point.id === id);
     }],
     ["DELETE", "/breakpoints/:id", ({ id }) => void (breakpoints = breakpoints.filter((point) => point.id !== id))],
+    ["GET", "/held", () => ({ held: heldList() })],
+    ["GET", "/held/:id", ({ id }) => {
+      const entry = heldList().find((known) => known.flow.id === id);
+      if (!entry) throw new Problem(409, "not-held", "This flow is held no more.");
+      const { request } = detail(byId.get(id));
+      return clean({ ...entry, request: { method: request.method, target: request.target, version: request.version, headers: request.headers }, body: { text: "amount=1200&currency=eur", redacted: false } });
+    }],
     ["POST", "/held/:id", ({ id, json, role }) => {
       const entry = held.get(id);
       if (!entry) throw new Problem(409, "not-held", "This flow is held no more.");

@@ -160,7 +160,7 @@ export function detail(flow) {
     }),
     phases, dialled: refused ? undefined : `203.0.113.${flow.seq % 250}:${flow.port}`, route: refused ? undefined : flow.seq % 40 === 0 ? "parent:corporate" : "direct", reused: !refused && flow.seq % 3 !== 0,
     listener: "127.0.0.1:8888", userAgent: seen ? (bad ? EVIL : "checkout/3.12") : undefined, traceparent: seen && !bad ? `00-${sha(flow.id).slice(0, 32)}-${sha(flow.id).slice(0, 16)}-01` : undefined,
-    ...(flow.scheme === "http" || flow.kind === "udp" || refused ? {} : clean(tls)), trace: trace(flow), changes: flow.changed ? ["Rule “slow bank” delayed it by 2000 ms."] : undefined,
+    ...(flow.scheme === "http" || flow.kind === "udp" || refused ? {} : clean(tls)), trace: trace(flow), changes: flow.changed ? ["slow bank"] : undefined,
   });
 }
 

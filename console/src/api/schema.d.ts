@@ -246,7 +246,7 @@ export interface paths {
         put?: never;
         /**
          * Send the request again, with changes
-         * @description Goes through the gate as the identity of whoever replays, with treatment and record of its own; `replayOf` points back. 409 `not-replayable` for tunnels and requests whose body was not captured whole (unless `edit.body` is given).
+         * @description Goes through the gate as the identity of whoever replays (the user of the login, or `console`), with treatment and record of its own; `replayOf` points back. Header fields whose values were redacted are left out, and `notes` says so. 409 `redacted` if something of the URL or the body was, and is not given anew. 409 `not-replayable` for tunnels and requests whose body was not captured whole (unless `edit.body` is given). 503 `too-many-replays` if as many are under way as `limits.replays` allows.
          */
         post: operations["replay"];
         delete?: never;
@@ -411,6 +411,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ca/rejections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Clients that did not accept a certificate of the CA, most recent first */
+        get: operations["rejections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ca/trust-check": {
         parameters: {
             query?: never;
@@ -472,6 +489,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What breakpoints hold now */
+        get: operations["heldFlows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/held/{id}": {
         parameters: {
             query?: never;
@@ -481,11 +515,12 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** A held flow with what can be edited, as it is after the change rules */
+        get: operations["heldFlow"];
         put?: never;
         /**
-         * Let a held flow go on, edited or not, or drop it
-         * @description 409 `not-held` when it is held no more. A dropped request is answered with 403 `dropped-at-breakpoint`.
+         * Let a held flow go on, edited or not, answer it, or drop it
+         * @description 409 `not-held` when it is held no more, 409 `body-too-long` for an edit of a body that is not held, 409 `redacted` for one with `[redacted]` in it, 400 `bad-edit`. What cannot be done leaves it held. A dropped flow is answered with 403 `dropped-at-breakpoint`. `answer` gives the client `response` in place of a request to the origin.
          */
         post: operations["release"];
         delete?: never;
@@ -556,8 +591,11 @@ export interface components {
         Treatment: "forward" | "tunnel" | "intercept" | "local";
         /** @enum {string} */
         Blame: "client" | "upstream" | "policy" | "egret";
-        /** @enum {string} */
-        Proof: "address" | "certificate" | "htpasswd" | "ldap" | "jwt" | "service-account" | "pod";
+        /**
+         * @description `console`: sent again by somebody who logged in there
+         * @enum {string}
+         */
+        Proof: "address" | "certificate" | "htpasswd" | "ldap" | "jwt" | "service-account" | "pod" | "console";
         /** @enum {string} */
         Mark: "red" | "orange" | "yellow" | "green" | "blue" | "purple";
         /** @enum {string} */
@@ -671,8 +709,12 @@ export interface components {
              * @example read-body
              * @example clear-flows
              * @example add-breakpoint
+             * @example change-breakpoint
+             * @example remove-breakpoint
              * @example release
              * @example add-change
+             * @example change-change
+             * @example remove-change
              */
             action: string;
             /** @description A flow id, a filter, a rule */
@@ -789,8 +831,12 @@ export interface components {
             /** @description Egret's TLS to the origin; for a tunnel left out */
             upstreamTls?: components["schemas"]["TlsSide"];
             trace?: components["schemas"]["PolicyTrace"];
-            /** @description What changed it, one sentence each */
+            /** @description The names of the change rules that touched it; `breakpoint` for what somebody changed by hand */
             changes?: string[];
+            /** @description As it was sent, where that is not `request` */
+            changedRequest?: components["schemas"]["ChangedRequest"];
+            /** @description As it was sent, where that is not `response` */
+            changedResponse?: components["schemas"]["ChangedResponse"];
         };
         Header: {
             /** @description As sent */
@@ -1115,19 +1161,29 @@ export interface components {
             /** @description Absolute, https, on the host and port that this request named */
             trustCheckUrl?: string;
             /** @description Clients that rejected a leaf of this CA (pinned, or without the CA), most recent first */
-            rejections?: {
-                identity: string;
-                host: string;
-                /**
-                 * @example unknown_ca
-                 * @example bad_certificate
-                 */
-                alert?: string;
-                count: number;
-                lastSeen: components["schemas"]["Time"];
-                /** @description Guarded passthrough is on */
-                passthroughUntil?: components["schemas"]["Time"];
-            }[];
+            rejections?: components["schemas"]["CaRejection"][];
+        };
+        CaRejection: {
+            identity: string;
+            host: string;
+            /**
+             * @description As RFC 8446 names it; left out where the client went without one
+             * @example unknown_ca
+             * @example bad_certificate
+             */
+            alert?: string;
+            /**
+             * @description What it was taken for
+             * @enum {string}
+             */
+            kind: "ca-not-trusted" | "pinned" | "clock" | "certificate" | "nothing-in-common" | "gave-up" | "timed-out" | "protocol";
+            /** @description What it means, and what to do */
+            advice: string;
+            /** @description In a row */
+            count: number;
+            lastSeen: components["schemas"]["Time"];
+            /** @description Guarded passthrough is on */
+            passthroughUntil?: components["schemas"]["Time"];
         };
         /** @description What is left out stays */
         RequestEdit: {
@@ -1162,13 +1218,56 @@ export interface components {
             flow: components["schemas"]["FlowSummary"];
             /** @enum {string} */
             phase: "request" | "response";
+            /** @description Its id, or the name of the change rule */
             breakpoint?: string;
+            /** @description Of the breakpoint */
+            filter?: string;
             since: components["schemas"]["Time"];
             deadline: components["schemas"]["Time"];
             /** @enum {string} */
             onTimeout?: "go-on" | "drop";
-            /** @description False while the body is larger than the edit limit; head only then */
+            /** @description False if the body is larger than `limits.heldBodyBytes`, or has no end; head only then */
             bodyEditable?: boolean;
+        };
+        HeldDetail: {
+            flow: components["schemas"]["FlowSummary"];
+            /** @enum {string} */
+            phase: "request" | "response";
+            breakpoint?: string;
+            filter?: string;
+            since: components["schemas"]["Time"];
+            deadline: components["schemas"]["Time"];
+            /** @enum {string} */
+            onTimeout?: "go-on" | "drop";
+            bodyEditable?: boolean;
+            request: components["schemas"]["ChangedRequest"];
+            response?: components["schemas"]["ChangedResponse"];
+            /** @description Of the side that is held, decoded; left out where there is none, or it cannot be shown */
+            body?: {
+                text?: string;
+                base64?: string;
+                /** @description Something was taken out: an edited one has to be written whole */
+                redacted?: boolean;
+            };
+        };
+        ChangedRequest: {
+            method: string;
+            target: string;
+            version?: string;
+            headers: components["schemas"]["Header"][];
+            body?: components["schemas"]["EditedBody"];
+        };
+        ChangedResponse: {
+            status: number;
+            statusText?: string;
+            version?: string;
+            headers: components["schemas"]["Header"][];
+            body?: components["schemas"]["EditedBody"];
+        };
+        /** @description What somebody wrote; left out where the body stayed as it was */
+        EditedBody: {
+            text?: string;
+            base64?: string;
         };
         ChangeRule: {
             id: string;
@@ -1184,40 +1283,84 @@ export interface components {
             hits: number;
             lastHit?: components["schemas"]["Time"];
         };
+        /** @description As in `changes` of the configuration: exactly one of these. docs/flows.md says what each does */
         ChangeAction: {
-            /** @constant */
-            do: "set-header";
-            /** @enum {string} */
-            side: "request" | "response";
-            name: string;
-            value: string;
+            setRequestHeader: {
+                name: string;
+                value: string;
+            };
         } | {
-            /** @constant */
-            do: "remove-header";
-            /** @enum {string} */
-            side: "request" | "response";
-            name: string;
+            addRequestHeader: {
+                name: string;
+                value: string;
+            };
         } | {
-            /** @constant */
-            do: "rewrite-target";
-            /** @description A regular expression */
-            match: string;
-            /** @description `$1` and so on are groups */
-            with: string;
+            removeRequestHeader: {
+                /** @description `*` stands for any run of characters */
+                name: string;
+            };
         } | {
-            /** @constant */
-            do: "answer";
-            status: number;
-            contentType?: string;
-            file?: string;
-            body?: string;
+            setResponseHeader: {
+                name: string;
+                value: string;
+            };
         } | {
-            /** @constant */
-            do: "delay";
-            ms: number;
+            addResponseHeader: {
+                name: string;
+                value: string;
+            };
         } | {
-            /** @constant */
-            do: "block";
+            removeResponseHeader: {
+                /** @description `*` stands for any run of characters */
+                name: string;
+            };
+        } | {
+            /** @description The new target passes the gate again */
+            rewrite: {
+                /** @enum {string} */
+                scheme?: "http" | "https";
+                host?: string;
+                port?: number;
+                /** @description A regular expression for the part of path and query that is replaced; together with `replacement` */
+                path?: string;
+                /** @description `$1` and so on are groups */
+                replacement?: string;
+            };
+        } | {
+            /** @description From `file` (below the directory `console.answerFiles`) or `body` */
+            answer: {
+                /** @description 200 if it is left out */
+                status?: number;
+                headers?: {
+                    name: string;
+                    value: string;
+                }[];
+                file?: string;
+                body?: string;
+            };
+        } | {
+            delayRequest: {
+                millis: number;
+            };
+        } | {
+            delayResponse: {
+                millis: number;
+            };
+        } | {
+            block: {
+                /** @description 403 if it is left out; 444 closes the connection without a word */
+                status?: number;
+                /** @description What the client reads besides */
+                message?: string;
+            };
+        } | {
+            holdRequest: Record<string, never>;
+        } | {
+            holdResponse: Record<string, never>;
+        } | {
+            tag: {
+                tag: string;
+            };
         };
         Stats: {
             now: components["schemas"]["Time"];
@@ -1777,6 +1920,11 @@ export interface operations {
             content: {
                 "application/json": {
                     edit?: components["schemas"]["RequestEdit"];
+                    /**
+                     * @description Send what was captured of a body that was cut off, as if it were all of it
+                     * @default false
+                     */
+                    allowTruncated?: boolean;
                 };
             };
         };
@@ -1789,6 +1937,8 @@ export interface operations {
                 content: {
                     "application/json": {
                         id: components["schemas"]["FlowId"];
+                        /** @description What is not as it was, one sentence each */
+                        notes: string[];
                     };
                 };
             };
@@ -1991,6 +2141,29 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    rejections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        rejections: components["schemas"]["CaRejection"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     trustCheck: {
         parameters: {
             query?: never;
@@ -2098,6 +2271,52 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    heldFlows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        held: components["schemas"]["Held"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    heldFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flow */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     release: {
         parameters: {
             query?: never;
@@ -2111,7 +2330,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @enum {string} */
-                    action: "go-on" | "drop";
+                    action: "go-on" | "drop" | "answer";
                     request?: components["schemas"]["RequestEdit"];
                     response?: components["schemas"]["ResponseEdit"];
                 };

@@ -30,7 +30,7 @@ export const WORDS: readonly Word[] = [
   { name: "rule", means: "rule that decided" },
   { name: "treatment", means: "what was done", values: ["tunnel", "intercept", "forward", "local"] },
   { name: "kind", means: "kind of flow", values: ["http", "tunnel", "websocket", "grpc", "events", "udp", "handshake"] },
-  { name: "is", means: "a state", values: ["open", "complete", "failed", "refused", "audit", "marked", "replay", "captured", "truncated", "asset"] },
+  { name: "is", means: "a state", values: ["open", "complete", "failed", "refused", "audit", "marked", "replay", "changed", "captured", "truncated", "asset"] },
   { name: "bytes", means: ">1mb, both directions" },
   { name: "bytes-up", means: "bytes from the client" },
   { name: "bytes-down", means: "bytes to the client" },

@@ -12,7 +12,7 @@ export interface KeyEvent {
 export interface Binding {
   keys: string;
   does: string;
-  group: "Everywhere" | "Traffic" | "A flow";
+  group: "Everywhere" | "Traffic" | "A flow" | "Changes";
 }
 
 export const BINDINGS: readonly Binding[] = [
@@ -34,6 +34,11 @@ export const BINDINGS: readonly Binding[] = [
   { keys: "r", does: "Replay", group: "A flow" },
   { keys: "d", does: "Compare: choose this one, then another", group: "A flow" },
   { keys: "m", does: "Mark with the next colour", group: "A flow" },
+  { keys: "a  X", does: "Held: let it go on, as it was edited; drop it", group: "A flow" },
+  { keys: "a  X", does: "Let the first that is held go on; drop it", group: "Changes" },
+  { keys: "A", does: "Let everything go on", group: "Changes" },
+  { keys: "e", does: "Edit the first that is held", group: "Changes" },
+  { keys: "b  n", does: "New breakpoint, new rule", group: "Changes" },
 ];
 
 /** The plain key, or nothing if it belongs to the browser or to a field. */

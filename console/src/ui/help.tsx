@@ -6,7 +6,7 @@ import { server } from "../state/ui";
 import { Modal } from "./basics";
 
 export function Help({ onClose }: { onClose: () => void }): JSX.Element {
-  const groups = ["Everywhere", "Traffic", "A flow"] as const;
+  const groups = ["Everywhere", "Traffic", "A flow", "Changes"] as const;
   return (
     <Modal title="Keys and filters" onClose={onClose} wide footer={<span class="faint">Egret {server.value?.version} {server.value?.revision}</span>}>
       <div class="help">
@@ -16,7 +16,7 @@ export function Help({ onClose }: { onClose: () => void }): JSX.Element {
               <h3>{group}</h3>
               <dl class="keys">
                 {BINDINGS.filter((binding) => binding.group === group).map((binding) => (
-                  <div key={binding.keys}>
+                  <div key={binding.does}>
                     <dt>{binding.keys.split("  ").map((key) => <kbd key={key}>{key}</kbd>)}</dt>
                     <dd>{binding.does}</dd>
                   </div>

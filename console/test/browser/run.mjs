@@ -306,7 +306,18 @@ test("holds flows at breakpoints, edits them and lets them go", async () => {
   await page.getByRole("button", { name: "Go on" }).click();
   await page.getByText("Went on, changed").waitFor();
   assert.equal(mock.flows.find((flow) => flow.id === id).changed, true);
+  // By the keyboard: the first that is held goes on, and the next is dropped.
+  await page.keyboard.press("Escape");
   await page.keyboard.press("5");
+  mock.hold();
+  await page.getByText("Held now").waitFor();
+  await page.keyboard.press("a");
+  await page.getByText("Went on", { exact: true }).waitFor();
+  const dropped = mock.hold();
+  await page.getByText("Held now").waitFor();
+  await page.keyboard.press("X");
+  await page.getByText("Dropped").waitFor();
+  assert.equal(mock.flows.find((flow) => flow.id === dropped).reason, "dropped-at-breakpoint");
   await page.getByRole("button", { name: "Breakpoint", exact: true }).click();
   await page.getByLabel("Filter").fill("host:(");
   await page.getByRole("button", { name: "Save" }).click();
@@ -317,8 +328,16 @@ test("holds flows at breakpoints, edits them and lets them go", async () => {
   await page.getByRole("button", { name: "Rule", exact: true }).click();
   await page.getByLabel("Name", { exact: true }).first().fill("stop it");
   await page.getByLabel("Action", { exact: true }).selectOption("block");
+  await page.getByRole("button", { name: "Action", exact: true }).click();
+  await page.getByLabel("Action", { exact: true }).nth(1).selectOption("rewrite");
+  await page.getByLabel("Host", { exact: true }).fill("staging.example");
+  await page.getByLabel("Path: regular expression").fill("^/v1/");
+  await page.getByLabel("Becomes").fill("/v2/");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("stop it").waitFor();
+  await page.getByText("rewrite to staging.example, ^/v1/ to /v2/").waitFor();
+  await page.getByRole("switch", { name: "Rule stop it" }).click();
+  await page.locator("tr.dim", { hasText: "stop it" }).waitFor();
   await close();
 });
 

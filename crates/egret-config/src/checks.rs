@@ -1,6 +1,8 @@
 //! Checks across fields: what no schema says.
 
 mod authentication;
+mod changes;
+mod kubernetes;
 mod policies;
 
 use std::collections::{HashMap, HashSet};
@@ -28,8 +30,10 @@ pub(crate) fn run(config: &Config, complete: bool) -> (Vec<Problem>, Vec<Problem
     checks.sizes();
     checks.dns();
     checks.upstream();
+    checks.changes();
     checks.interception();
     checks.authentication(complete);
+    checks.kubernetes();
     checks.rules(complete);
     checks.parents(complete);
     let warnings = checks.policies(complete);
@@ -155,6 +159,9 @@ impl Checks<'_> {
                 "for no limit in practice write a long time, as in 365d",
             );
         }
+        if !(Duration::from_secs(1)..=Duration::from_secs(600)).contains(&timeouts.held.0) {
+            self.find("/timeouts/held", "it is out of range", "it goes from 1s to 10m");
+        }
         let interim = file.access_log.interim;
         if !interim.0.is_zero() && interim.0 < Duration::from_secs(1) {
             self.find(
@@ -179,6 +186,7 @@ impl Checks<'_> {
         self.size("/limits/headBytes", head, 1 << 10, 16 << 20);
         self.size("/limits/targetBytes", limits.target_bytes, 64, 16 << 20);
         self.size("/accessLog/bufferBytes", self.config.file().access_log.buffer_bytes, 64 << 10, 1 << 30);
+        self.size("/limits/heldBodyBytes", limits.held_body_bytes, 1 << 10, 1 << 20);
         if limits.target_bytes > head {
             let pointer = if self.config.is_written("/limits/targetBytes") {
                 "/limits/targetBytes"

@@ -1,6 +1,7 @@
 //! The library side of `egret check` and of starting: load, and say what is wrong.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use egret_core::authentication::Authentication;
 use egret_core::policy::model::{Action, Mode, Policy};
@@ -9,7 +10,9 @@ use egret_core::settings::{ClientAuth, ListenerSettings, ListenerTls};
 use crate::compile::{Compiled, PolicySet};
 use crate::config::{Config, check_bytes};
 use crate::lists::{ListCache, ListFacts};
+use crate::objects::{ClusterPolicy, ObjectFile};
 use crate::overrides::Overrides;
+use crate::policies;
 use crate::problem::Problem;
 use crate::referenced;
 use crate::render::{render, render_json, render_warnings};
@@ -45,15 +48,42 @@ pub fn load_with(
     generation: u64,
     lists: &mut ListCache,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (bytes, name, base_dir) = match path {
-        Some(path) => {
-            let bytes = referenced::configuration(path)?;
-            (bytes, path.display().to_string(), path.parent().unwrap_or(Path::new("")))
-        }
-        None => (Vec::new(), "defaults".to_owned(), Path::new("")),
+    load_beside(path, overrides, generation, lists, &[])
+}
+
+/// [`load_with`], together with policies of the cluster.
+///
+/// # Errors
+/// Everything that is wrong; never with the policies of the cluster, see [`Compiled::left_out`].
+pub fn load_beside(
+    path: Option<&Path>,
+    overrides: &Overrides,
+    generation: u64,
+    lists: &mut ListCache,
+    cluster: &[Arc<ClusterPolicy>],
+) -> Result<Loaded, Vec<Problem>> {
+    let (bytes, name) = match path {
+        Some(path) => (referenced::configuration(path)?, path.display().to_string()),
+        None => (Vec::new(), "defaults".to_owned()),
     };
     let config = check_bytes(&bytes, &name, overrides)?;
-    let compiled = config.compile_with(generation, base_dir, lists)?;
+    again(config, path, generation, lists, cluster)
+}
+
+/// Compiles a configuration that was loaded before once more: with the policies that the cluster has now, and with
+/// the files that it refers to as they are now. Its own text is not read again.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn again(
+    config: Config,
+    path: Option<&Path>,
+    generation: u64,
+    lists: &mut ListCache,
+    cluster: &[Arc<ClusterPolicy>],
+) -> Result<Loaded, Vec<Problem>> {
+    let base_dir = path.and_then(Path::parent).unwrap_or(Path::new(""));
+    let compiled = config.compile_beside(generation, base_dir, lists, cluster)?;
     let mut files: Vec<_> = path.map(Path::to_owned).into_iter().collect();
     files.extend(config.referenced_files(base_dir));
     Ok(Loaded { config, compiled, files })
@@ -94,29 +124,34 @@ pub struct Verdict {
 /// `egret check FILE`: checks a configuration and the files it refers to.
 #[must_use]
 pub fn check_file(path: &Path, form: Form) -> Verdict {
-    check_files_with(&[path], form, |_| Vec::new())
+    check_files_with(&[path], form, &Further::none())
 }
 
-/// As [`check_file`], for several files, each a configuration by itself, and with further checks of what was
-/// loaded: of what this crate cannot see.
-pub fn check_files_with(
-    paths: &[impl AsRef<Path>],
-    form: Form,
-    more: impl Fn(&Loaded) -> Vec<Problem>,
-) -> Verdict {
+/// Further checks, of what this crate cannot see.
+pub struct Further<'a> {
+    /// Of a configuration: what is wrong.
+    pub configuration: &'a dyn Fn(&Loaded) -> Vec<Problem>,
+    /// Of objects of a cluster: what is wrong, and what is worth a look.
+    pub objects: &'a dyn Fn(&ObjectFile) -> (Vec<Problem>, Vec<Problem>),
+}
+
+impl Further<'_> {
+    fn none() -> Self {
+        Self { configuration: &|_| Vec::new(), objects: &|_| Default::default() }
+    }
+}
+
+/// As [`check_file`], for several files, each a configuration or objects of a cluster, and with further checks.
+pub fn check_files_with(paths: &[impl AsRef<Path>], form: Form, further: &Further<'_>) -> Verdict {
     let (mut text, mut all, mut warnings) = (String::new(), Vec::new(), Vec::new());
     for path in paths.iter().map(AsRef::as_ref) {
-        let loaded = load(Some(path), &Overrides::default(), 1).and_then(|loaded| {
-            let problems = more(&loaded);
-            if problems.is_empty() { Ok(loaded) } else { Err(problems) }
-        });
-        match loaded {
-            Ok(loaded) => {
+        match check_one(path, further) {
+            Ok((summary, found)) => {
                 if let Form::Text { colour } = form {
-                    text += &render_warnings(&loaded.compiled.warnings, colour);
-                    text += &format!("{} is valid: {}\n", path.display(), summary(&loaded.compiled));
+                    text += &render_warnings(&found, colour);
+                    text += &format!("{} is valid: {summary}\n", path.display());
                 }
-                warnings.extend(loaded.compiled.warnings);
+                warnings.extend(found);
             }
             Err(problems) => {
                 if let Form::Text { colour } = form {
@@ -130,6 +165,26 @@ pub fn check_files_with(
         text = render_json(&all, &warnings);
     }
     Verdict { valid: all.is_empty(), warnings, text }
+}
+
+/// What a file comes to in one line, and what is worth a look.
+fn check_one(path: &Path, further: &Further<'_>) -> Result<(String, Vec<Problem>), Vec<Problem>> {
+    let name = path.display().to_string();
+    let bytes = referenced::policies(path, policies::MAX_FILE_BYTES).unwrap_or_default();
+    if ObjectFile::is_one(&bytes) {
+        let mut file = ObjectFile::read(&bytes, &name)?;
+        let (mut problems, warnings) = (further.objects)(&file);
+        file.warnings.extend(warnings);
+        problems.extend(std::mem::take(&mut file.problems));
+        return if problems.is_empty() { Ok((file.summary(), file.warnings)) } else { Err(problems) };
+    }
+    let loaded = load(Some(path), &Overrides::default(), 1)?;
+    let problems = (further.configuration)(&loaded);
+    if problems.is_empty() {
+        Ok((summary(&loaded.compiled), loaded.compiled.warnings))
+    } else {
+        Err(problems)
+    }
 }
 
 /// What a configuration comes to, in one line: what people get wrong without an error.
@@ -150,7 +205,7 @@ fn summary(compiled: &Compiled) -> String {
         (false, true) => "guard on but for loopback".to_owned(),
         (false, false) => "guard on".to_owned(),
     });
-    parts.push(policies(&compiled.policies));
+    parts.push(policy_summary(&compiled.policies));
     parts.extend(lists(&compiled.policies.lists));
     parts.extend(compiled.snapshot.authentication.as_ref().map(|settings| credentials(settings)));
     match compiled.snapshot.routes.groups.len() {
@@ -162,7 +217,7 @@ fn summary(compiled: &Compiled) -> String {
 }
 
 /// How many policies and rules there are, and what happens without them.
-fn policies(set: &PolicySet) -> String {
+fn policy_summary(set: &PolicySet) -> String {
     let default = if set.policies.default_allow() { "allowed" } else { "refused" };
     let of = |action: Action| {
         set.policies

@@ -1,5 +1,6 @@
 //! From the checked file to what the data path knows.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,19 +8,22 @@ use std::sync::Arc;
 use egret_core::gate::{Gate, Guard};
 use egret_core::pattern::NoProxy;
 use egret_core::policy::Policies;
-use egret_core::policy::model::Action;
+use egret_core::policy::model::{Action, Policy, TlsTreatment};
 use egret_core::route::{Credentials, ParentGroup, Routes};
 use egret_core::settings::{
     AccessLogOutput, CaFiles, CertificateFiles, DnsSettings, FlowSettings, InterceptionSettings,
     ListenerSettings, ListenerTls, ProcessSettings, Serves, Snapshot, UpstreamSettings,
 };
+use egret_flows::rules::{ActionSpec, RuleSpec};
 
 use crate::checks::{listening_on, parent_name};
 use crate::config::Config;
 use crate::file::{self, InletProtocol, LogFormat, LogLevel, LoopbackRule, Resolve};
+use crate::kubernetes::KubernetesSettings;
 use crate::lists::{HostLists, ListCache, ListFacts};
+use crate::objects::{ClusterPolicy, FieldProblem};
 use crate::policies::{self, DocumentFile, rules_as_policy};
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::referenced;
 use crate::terms;
 use crate::values::{FilePath, NoProxyTerm, check_credentials};
@@ -43,16 +47,31 @@ pub struct Compiled {
     pub log: LogSettings,
     /// Traces; `None` for none.
     pub tracing: Option<TracingSettings>,
+    /// The cluster; `None` outside of one.
+    pub kubernetes: Option<KubernetesSettings>,
     /// The store of flows.
     pub flows: FlowSettings,
+    /// The rules that change traffic.
+    pub changes: Vec<RuleSpec>,
     /// How much is kept of flows was written, rather than left to the default.
     pub capture_written: bool,
     /// What the configuration says about loopback destinations.
     pub loopback: LoopbackRule,
     /// Who may go where, by policies.
     pub policies: PolicySet,
+    /// Policies of the cluster that are not among them.
+    pub left_out: Vec<LeftOut>,
     /// What is not wrong and yet worth a look, for the log.
     pub warnings: Vec<Problem>,
+}
+
+/// A policy of the cluster that does not fit the configuration.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// The policy, as in `EgressPolicy team-a/builds`.
+    pub name: String,
+    /// Why.
+    pub problems: Vec<FieldProblem>,
 }
 
 /// Every policy of a configuration, from wherever it was read.
@@ -84,6 +103,8 @@ pub struct ConsoleConfig {
     pub read_only_token_file: Option<PathBuf>,
     /// The file with the password.
     pub password_file: Option<PathBuf>,
+    /// The directory with files that rules of the console may answer with.
+    pub answer_files: Option<PathBuf>,
     /// Further names that it is reached by.
     pub names: Vec<String>,
 }
@@ -130,11 +151,32 @@ impl Config {
         base_dir: &Path,
         cache: &mut ListCache,
     ) -> Result<Compiled, Vec<Problem>> {
+        self.compile_beside(generation, base_dir, cache, &[])
+    }
+
+    /// The same, together with policies of the cluster. One of them that does not fit the configuration is left
+    /// out, and [`Compiled::left_out`] says why: it never refuses the configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files, at the field that names them.
+    pub fn compile_beside(
+        &self,
+        generation: u64,
+        base_dir: &Path,
+        cache: &mut ListCache,
+        cluster: &[Arc<ClusterPolicy>],
+    ) -> Result<Compiled, Vec<Problem>> {
         let file = self.file();
-        let mut compiler =
-            Compiler { config: self, base_dir, problems: Vec::new(), warnings: self.warnings().to_vec() };
+        let mut compiler = Compiler {
+            config: self,
+            base_dir,
+            problems: Vec::new(),
+            warnings: self.warnings().to_vec(),
+            left_out: Vec::new(),
+            may_intercept: false,
+        };
         let listeners: Vec<_> = file.listeners.iter().map(listening_on).collect();
-        let policies = compiler.policies(cache);
+        let policies = compiler.policies(cache, cluster);
         let snapshot = Snapshot {
             generation,
             authentication: compiler.authentication(),
@@ -152,6 +194,7 @@ impl Config {
             capture: file.capture.as_ref().map(Into::into).unwrap_or_default(),
             drain: (&file.drain).into(),
         };
+        let changes = compiler.changes();
         if !compiler.problems.is_empty() {
             return Err(compiler.problems);
         }
@@ -173,10 +216,13 @@ impl Config {
             console: console(&file.console, base_dir),
             log: LogSettings { level: file.log.level, format: file.log.format },
             tracing: tracing(&file.tracing),
+            kubernetes: file.kubernetes.as_ref().map(|kubernetes| kubernetes.settings(base_dir)),
             flows: (&file.flows).into(),
+            changes,
             capture_written: file.capture.is_some(),
             loopback: file.guard.allow_loopback,
             policies,
+            left_out: compiler.left_out,
             warnings: compiler.warnings,
         })
     }
@@ -187,6 +233,9 @@ pub(crate) struct Compiler<'a> {
     pub(crate) base_dir: &'a Path,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    left_out: Vec<LeftOut>,
+    /// The configuration has tunnels looked into: policies of the cluster may ask for it as well.
+    may_intercept: bool,
 }
 
 impl Compiler<'_> {
@@ -202,6 +251,22 @@ impl Compiler<'_> {
     pub(crate) fn trusted_ca(&mut self, pointer: &str, path: Option<&FilePath>) -> Option<Arc<[u8]>> {
         let path = self.base_dir.join(&path?.0);
         self.read(pointer, referenced::certificates(&path))
+    }
+
+    fn changes(&mut self) -> Vec<RuleSpec> {
+        let rules = &self.config.file().changes;
+        // Those that are wrong were found before.
+        let mut specs: Vec<RuleSpec> = rules.iter().filter_map(|rule| rule.spec().ok()).collect();
+        for (index, spec) in specs.iter_mut().enumerate() {
+            for (at, action) in spec.actions.iter_mut().enumerate() {
+                if let ActionSpec::Answer { file: Some(file), .. } = action {
+                    *file = self.base_dir.join(&*file);
+                    let pointer = format!("/changes/{index}/actions/{at}/answer/file");
+                    self.read(&pointer, referenced::readable(file));
+                }
+            }
+        }
+        specs
     }
 
     fn upstream(&mut self) -> UpstreamSettings {
@@ -233,7 +298,7 @@ impl Compiler<'_> {
         settings
     }
 
-    fn policies(&mut self, cache: &mut ListCache) -> PolicySet {
+    fn policies(&mut self, cache: &mut ListCache, cluster: &[Arc<ClusterPolicy>]) -> PolicySet {
         let file = self.config.file();
         let files = DocumentFile::read_all(self.config, self.base_dir, &mut self.problems);
         let pointers = policies::pointers(file);
@@ -249,7 +314,35 @@ impl Compiler<'_> {
         let (rules, default) = rules_as_policy(&file.rules);
         let short = Some(rules).filter(|policy| !policy.rules.is_empty());
         let documents = all.iter().map(|placed| policies::policy(placed.document, &lists));
-        let policies: Vec<_> = documents.chain(short).collect();
+        let mut policies: Vec<_> = documents.chain(short).collect();
+        let interception = &file.interception;
+        self.may_intercept =
+            policies.iter().any(intercepts) || interception.everything || interception.ca.is_some();
+        let is_off = !interception.enabled.unwrap_or(self.may_intercept);
+        let names: HashSet<_> = all.iter().map(|placed| (placed.document.kind, placed.name())).collect();
+        for policy in cluster {
+            let problems = policy.check_beside(file, &names);
+            let placed = policy.placed();
+            let name = format!("{} {}", placed.document.kind.as_str(), placed.name());
+            if !problems.is_empty() {
+                self.left_out.push(LeftOut { name, problems });
+                continue;
+            }
+            let compiled = policies::policy(placed.document, &lists);
+            if is_off && intercepts(&compiled) {
+                self.warnings.push(Problem {
+                    message:
+                        "a rule says `tls: Intercept`, and interception is off: what it allows passes unseen"
+                            .to_owned(),
+                    help: Some(
+                        "write interception.enabled: true, or name a CA in interception.ca".to_owned(),
+                    ),
+                    path: String::new(),
+                    place: Place::File(name.into()),
+                });
+            }
+            policies.push(compiled);
+        }
         let default = file.default_action.map_or(default, Into::into);
         let allows = default == Action::Allow;
         let policies = match file.interception.everything && file.interception.enabled != Some(false) {
@@ -262,7 +355,8 @@ impl Compiler<'_> {
     fn interception(&mut self, policies: &Policies) -> InterceptionSettings {
         let interception = &self.config.file().interception;
         let path = |path: &FilePath| self.base_dir.join(&path.0);
-        let asked = policies.opens_tunnels();
+        // Whoever may write a policy of a namespace must not start a CA by it.
+        let asked = policies.opens_tunnels() && self.may_intercept;
         if asked && interception.enabled == Some(false) {
             let message = "tunnels are not looked into, and there are rules that say `tls: Intercept`";
             let help = "what they allow passes unseen; take `enabled: false` out, or the rules";
@@ -279,6 +373,7 @@ impl Compiler<'_> {
             state_dir: interception.state_dir.as_ref().map(path),
             leaf_lifetime: interception.leaf_lifetime.0,
             cache_entries: interception.cache_entries as usize,
+            wildcards: interception.wildcards,
             other_protocols: interception.other_protocols.into(),
             tunnel_pinned: interception.tunnel_pinned.0,
             strip_alt_svc: interception.strip_alt_svc,
@@ -332,6 +427,10 @@ impl Compiler<'_> {
     }
 }
 
+fn intercepts(policy: &Policy) -> bool {
+    policy.rules.iter().any(|rule| rule.tls.treatment == Some(TlsTreatment::Intercept))
+}
+
 fn listener_tls(tls: &file::ListenerTls, base_dir: &Path) -> ListenerTls {
     let path = |path: &FilePath| base_dir.join(&path.0);
     let certificate = |files: &file::Certificate| CertificateFiles {
@@ -380,6 +479,7 @@ fn console(console: &file::Console, base_dir: &Path) -> ConsoleConfig {
         token_file: path(&console.token_file),
         read_only_token_file: path(&console.read_only_token_file),
         password_file: path(&console.password_file),
+        answer_files: path(&console.answer_files),
         names: console.names.clone(),
     }
 }

@@ -69,6 +69,7 @@ pub fn check_bytes(bytes: &[u8], name: &str, overrides: &Overrides) -> Result<Co
                 path: String::new(),
                 message: format!("the configuration cannot be read: {error}"),
                 help: None,
+                child: None,
             }),
         }
         (problems, config.warnings) = checks::run(&config, findings.is_empty());

@@ -12,20 +12,26 @@ use crate::values::FilePath;
 impl Compiler<'_> {
     /// What is asked of clients; `None` where there is nothing to check it against.
     pub(crate) fn authentication(&mut self) -> Option<Arc<core::Authentication>> {
+        let kubernetes = self.config.file().kubernetes.as_ref();
         let file = &self.config.file().authentication;
-        if !file.is_on() {
+        if !file.is_on() && kubernetes.is_none() {
             return None;
         }
         let htpasswd = self.read_file("/authentication/htpasswd", file.htpasswd.as_ref(), referenced::users);
         let groups =
             self.read_file("/authentication/groupsFile", file.groups_file.as_ref(), referenced::groups);
         let settings = core::Authentication {
-            required: file.required.unwrap_or(true),
+            // In a cluster most are known by their addresses: a token is asked for where that is written.
+            required: file.required.unwrap_or(file.is_on()),
             realm: file.realm.0.as_str().into(),
             exempt: file.exempt.iter().map(|network| network.0).collect(),
             htpasswd: htpasswd.map(Arc::new),
             ldap: file.ldap.as_ref().map(|ldap| Arc::new(self.directory(ldap))),
             jwt: file.jwt.as_ref().and_then(|jwt| self.tokens(jwt)).map(Arc::new),
+            service_accounts: kubernetes.map(|kubernetes| core::ServiceAccounts {
+                audience: kubernetes.token_audience.0.as_str().into(),
+                must_fit_source: kubernetes.token_must_fit_source,
+            }),
             groups: groups.map(Arc::new),
             max_groups: file.max_groups as usize,
             cache: core::VerdictCache {

@@ -3,10 +3,13 @@
 //! The doc comment of a field is its entry in `docs/config.md`. Defaults come from the core's settings.
 
 mod authentication;
+mod changes;
+mod egress_proxy;
 mod flows;
 mod guard;
 mod http;
 mod interception;
+mod kubernetes;
 mod limits;
 mod listeners;
 mod lists;
@@ -26,10 +29,18 @@ use serde::{Deserialize, Serialize};
 use egret_core::settings::{DrainSettings, ProcessSettings};
 
 pub use authentication::{Authentication, Jwt, Ldap, LoginBackoff, LoginCache};
+pub use changes::{ChangeAction, ChangeRule};
+pub use egress_proxy::{
+    CaReference, CertificateStatus, ClusterTrustBundleReference, ComputedNoProxy, ConditionStatus,
+    EffectiveProxy, EgressProxyDocument, EgressProxyKind, EgressProxyMetadata, EgressProxySpec,
+    EgressProxyStatus, ExistingNoProxy, GenerationCount, Inject, PodCounts, PolicyFinding, PolicyStatus,
+    RestartWaves, Rollout, SkipOrInject, StatusCondition, TrustedCa, TrustedCaSource,
+};
 pub use flows::{Capture, CaptureMode, CapturePlan, Flows, Redaction};
 pub use guard::{DefaultRule, Guard, LoopbackRule, Parent, Resolve, Rule, Rules};
 pub use http::{Forwarded, Http};
 pub use interception::{Interception, InterceptionCa, OtherProtocols};
+pub use kubernetes::{BareServiceNames, Kubernetes, KubernetesScope};
 pub use limits::Limits;
 pub use listeners::{Certificate, ClientAuth, InletProtocol, Listener, ListenerTls, MinVersion};
 pub use lists::{HostList, ListFormat};
@@ -92,8 +103,15 @@ pub struct ConfigFile {
     /// by whatever name they are resolved from.
     pub guard: Guard,
     /// Credentials of clients, in `Proxy-Authorization`. None are asked for unless there is something to
-    /// check them against: `htpasswd`, `ldap` or `jwt`. The manual has a page about it, credentials.md.
+    /// check them against: `htpasswd`, `ldap` or `jwt`; or `kubernetes`, by whose tokens clients may prove
+    /// themselves. The manual has a page about it, credentials.md.
     pub authentication: Authentication,
+    /// The cluster that the proxy is in: clients are known as pods by their addresses and as service accounts by
+    /// their tokens, so that policies can select them and records name them. Off unless it is written; `{}` is
+    /// enough in a pod. The manual has a page about it, kubernetes-identity.md. A change takes a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"scope": "Node"}))]
+    pub kubernetes: Option<Kubernetes>,
     /// Where clients may go, in short: the same for everybody, by hosts, networks and ports. Deny rules win
     /// over allow rules; the guard wins over both. It stands for one policy, and not beside `policies`.
     pub rules: Rules,
@@ -129,6 +147,11 @@ pub struct ConfigFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Headers")]
     pub capture: Option<Capture>,
+    /// Rules that change what passes, for as long as somebody debugs: set or remove header fields, rewrite targets, answer
+    /// in place of the origin, delay, block. They are applied in this order, before those that people add in the console,
+    /// to plain HTTP and to what is intercepted. The manual has a page about it, flows.md.
+    #[schemars(length(max = 100), example = serde_json::json!([{"name": "to staging", "filter": "host:api.example.com", "actions": [{"rewrite": {"host": "staging.example.com"}}]}]))]
+    pub changes: Vec<ChangeRule>,
     /// The store of flows: its bounds, and what is taken out before anything is stored. Changes take a restart,
     /// but for `redaction`.
     pub flows: Flows,
@@ -159,6 +182,7 @@ impl Default for ConfigFile {
             dns: Dns::default(),
             guard: Guard::default(),
             authentication: Authentication::default(),
+            kubernetes: None,
             rules: Rules::default(),
             policies: Vec::new(),
             policy_files: Vec::new(),
@@ -166,6 +190,7 @@ impl Default for ConfigFile {
             host_lists: Vec::new(),
             categories: Vec::new(),
             capture: None,
+            changes: Vec::new(),
             flows: Flows::default(),
             parents: Vec::new(),
             drain: Drain::default(),
@@ -217,6 +242,11 @@ pub struct Console {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"console-password")]
     pub password_file: Option<FilePath>,
+    /// A directory with files that change rules of the console may answer with. By default `answers` in the state
+    /// directory. Rules of the configuration may answer with any file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"answers")]
+    pub answer_files: Option<FilePath>,
     /// Names that browsers reach it by, besides `localhost` and any IP address. Requests under other names are
     /// refused, so that no page elsewhere can reach it under a name of its own (DNS rebinding).
     #[schemars(length(max = 100), example = serde_json::json!(["egret.corp.example"]))]
@@ -230,6 +260,7 @@ impl Default for Console {
             token_file: None,
             read_only_token_file: None,
             password_file: None,
+            answer_files: None,
             names: Vec::new(),
         }
     }

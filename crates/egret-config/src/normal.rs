@@ -33,15 +33,9 @@ pub(crate) fn policies(root: &mut Node) {
 /// Brings a policy into the long form.
 pub(crate) fn document(node: &mut Node) {
     let position = node.position.clone();
+    tidy(node);
     let Kind::Map(entries) = &mut node.kind else { return };
-    entries.retain(|entry| entry.key != "status");
-    let metadata = entries.iter_mut().find(|entry| entry.key == "metadata");
-    let is_long = metadata.is_some() || entries.iter().any(|entry| entry.key == "spec");
-    if is_long {
-        let metadata = entries.iter_mut().find(|entry| entry.key == "metadata");
-        if let Some(Node { kind: Kind::Map(fields), .. }) = metadata.map(|entry| &mut entry.value) {
-            fields.retain(|field| !OF_THE_CLUSTER.contains(&field.key.as_str()));
-        }
+    if entries.iter().any(|entry| matches!(entry.key.as_str(), "metadata" | "spec")) {
         return;
     }
     let (mut above, mut metadata, mut spec) = (Vec::new(), Vec::new(), Vec::new());
@@ -56,6 +50,16 @@ pub(crate) fn document(node: &mut Node) {
     above.push(implied("metadata", metadata, &position));
     above.push(implied("spec", spec, &position));
     *entries = above;
+}
+
+/// Takes out what a cluster adds to its objects.
+pub(crate) fn tidy(node: &mut Node) {
+    let Kind::Map(entries) = &mut node.kind else { return };
+    entries.retain(|entry| entry.key != "status");
+    let metadata = entries.iter_mut().find(|entry| entry.key == "metadata");
+    if let Some(Node { kind: Kind::Map(fields), .. }) = metadata.map(|entry| &mut entry.value) {
+        fields.retain(|field| !OF_THE_CLUSTER.contains(&field.key.as_str()));
+    }
 }
 
 /// A field that nobody wrote, which is why its key stands nowhere.

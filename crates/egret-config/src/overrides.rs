@@ -47,6 +47,8 @@ pub struct Overrides {
     pub capture: Option<String>,
     /// `--intercept`: `interception.everything` is true.
     pub intercept: bool,
+    /// `--drain-timeout`: instead of `drain.timeout`.
+    pub drain_timeout: Option<String>,
     /// `--workers`: instead of `workers`.
     pub workers: Option<u32>,
 }
@@ -78,6 +80,7 @@ impl Overrides {
             access_log_format: text(&self.access_log_format),
             capture: text(&self.capture),
             intercept: self.intercept,
+            drain_timeout: text(&self.drain_timeout),
             workers: self.workers,
         }
     }
@@ -91,6 +94,7 @@ impl Overrides {
             ("--log-level", &self.log_level, ["log", "level"]),
             ("--diagnostics-format", &self.log_format, ["log", "format"]),
             ("--log-format", &self.access_log_format, ["accessLog", "format"]),
+            ("--drain-timeout", &self.drain_timeout, ["drain", "timeout"]),
         ];
         for (flag, value, path) in words {
             if let Some(value) = value {
@@ -158,6 +162,7 @@ impl Overrides {
                 path: String::new(),
                 message: "the listeners of the configuration speak TLS, and these would not".to_owned(),
                 help: Some("write the addresses into `listeners`, each with its `tls`".to_owned()),
+                child: None,
             });
         }
         let item = |text: &String| map(&listen, [("address", text_node(&listen, text))]);
@@ -201,6 +206,7 @@ impl Overrides {
                 path: String::new(),
                 message: "there is no parent proxy that it could be about".to_owned(),
                 help: Some("give --parent as well, or parents in the configuration".to_owned()),
+                child: None,
             });
         };
         for group in groups {

@@ -18,7 +18,8 @@ use crate::walk::MOST_FINDINGS;
 
 pub(crate) use compile::policy;
 pub use compile::rules_as_policy;
-pub(crate) use documents::{DocumentFile, MAX_BYTES as MAX_FILE_BYTES, files};
+pub(crate) use documents::{DocumentFile, MAX_BYTES as MAX_FILE_BYTES, documents, files};
+pub(crate) use source::selector_faults;
 
 /// A policy with the place where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -92,18 +93,14 @@ pub(crate) fn check_lists(config: &Config, complete: bool) -> Vec<Problem> {
 /// What is wrong with policies: each by itself, and all together. `complete` says that nothing was left out
 /// for being wrong.
 pub(crate) fn check(policies: &[Placed<'_>], file: &ConfigFile, complete: bool) -> Findings {
-    let known = |kind: ListKind| kind.lists(file).iter().map(|list| list.name.0.as_str()).collect();
-    let known = target::KnownLists {
-        host_lists: known(ListKind::HostLists),
-        categories: known(ListKind::Categories),
-    };
+    let known = known_lists(file);
     let mut findings = Findings::default();
     for placed in policies {
         if findings.is_full() {
             break;
         }
         source::check(&mut findings, placed, complete);
-        rule::check(&mut findings, placed, &known, complete);
+        rule::check(&mut findings, placed, Some(&known), complete);
     }
     order::check(&mut findings, policies);
     // What files of policies say is known once they are read.
@@ -111,5 +108,26 @@ pub(crate) fn check(policies: &[Placed<'_>], file: &ConfigFile, complete: bool) 
     if complete && whole && file.default_action.is_none() {
         order::default(&mut findings, policies);
     }
+    findings
+}
+
+fn known_lists(file: &ConfigFile) -> target::KnownLists<'_> {
+    let known = |kind: ListKind| kind.lists(file).iter().map(|list| list.name.0.as_str()).collect();
+    target::KnownLists { host_lists: known(ListKind::HostLists), categories: known(ListKind::Categories) }
+}
+
+/// What is wrong with one policy, whatever others there are. Without a configuration, nobody knows which lists it
+/// can name.
+pub(crate) fn check_one(placed: &Placed<'_>, file: Option<&ConfigFile>, complete: bool) -> Findings {
+    let mut findings = Findings::default();
+    source::check(&mut findings, placed, complete);
+    rule::check(&mut findings, placed, file.map(known_lists).as_ref(), complete);
+    findings
+}
+
+/// What is wrong with policies beside each other.
+pub(crate) fn check_together(policies: &[Placed<'_>]) -> Findings {
+    let mut findings = Findings::default();
+    order::check(&mut findings, policies);
     findings
 }

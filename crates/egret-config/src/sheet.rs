@@ -9,11 +9,18 @@ use crate::walk::Spots;
 pub(crate) struct Sheet {
     pub(crate) source: Source,
     pub(crate) spots: Spots,
+    /// It is an object that nobody wrote on lines: its places are fields.
+    by_field: bool,
 }
 
 impl Sheet {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { source: Source::new(name, text), spots: Spots::new() }
+        Self { source: Source::new(name, text), spots: Spots::new(), by_field: false }
+    }
+
+    /// The places of an object that came as such, and not as a text.
+    pub(crate) fn of_object(name: &str, spots: Spots) -> Self {
+        Self { source: Source::new(name, ""), spots, by_field: true }
     }
 
     /// A problem with the value at a JSON pointer, or with what holds it when it was not written.
@@ -23,6 +30,9 @@ impl Sheet {
             if let Some(spot) = self.spots.get(holder) {
                 let position = if holder == pointer { &spot.value } else { &spot.key };
                 // What was never written (`spec`, in the short form of a policy) is no place.
+                if self.by_field {
+                    return self.source.problem(&Position::Nowhere, &spot.path, message, help);
+                }
                 if *position != Position::Nowhere {
                     return self.source.problem(position, &spot.path, message, help);
                 }
@@ -44,6 +54,9 @@ impl Sheet {
 
     /// A place in words: "on line 3".
     pub(crate) fn place(&self, pointer: &str) -> String {
+        if self.by_field {
+            return format!("`{}`", self.problem(pointer, "", None).path);
+        }
         match self.problem(pointer, "", None).place {
             Place::Line(quote) => format!("on line {}", quote.line),
             Place::Flag(flag) => format!("in {flag}"),

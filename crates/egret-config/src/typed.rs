@@ -48,6 +48,7 @@ impl<T: JsonSchema + DeserializeOwned> TypedFile<T> {
                     path: String::new(),
                     message: format!("the file cannot be read: {error}"),
                     help: None,
+                    child: None,
                 }),
                 Err(_) => {}
             }

@@ -11,6 +11,7 @@ mod rate;
 mod size;
 mod url;
 mod word;
+mod workload;
 
 use std::fmt;
 
@@ -25,6 +26,9 @@ pub use url::{Endpoint, ProxyUrl};
 pub use word::{
     ClientPattern, Condition, Contact, Domain, FilePath, FilePathOrOff, Fingerprint, HostTerm, Name,
     NoProxyTerm, PacAnswer, Ports, Sentence, ServiceName, Via,
+};
+pub use workload::{
+    CaCertificates, MOST_CERTIFICATES, ObjectName, SignerName, WorkloadNoProxy, WorkloadProxy,
 };
 
 use serde_json::{Value, json};
@@ -132,6 +136,7 @@ textual!(
     Address,
     AddressOrOff,
     ByteRate,
+    CaCertificates,
     ClientPattern,
     Condition,
     Contact,
@@ -153,6 +158,7 @@ textual!(
     NamePattern,
     Network,
     NoProxyTerm,
+    ObjectName,
     PacAnswer,
     PathPattern,
     Ports,
@@ -161,11 +167,14 @@ textual!(
     RequestRate,
     Sentence,
     ServiceName,
+    SignerName,
     Size,
     SourceAddress,
     Time,
     Via,
     Words,
+    WorkloadNoProxy,
+    WorkloadProxy,
 );
 
 #[cfg(test)]

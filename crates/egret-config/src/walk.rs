@@ -25,6 +25,8 @@ pub(crate) struct Finding {
     pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// The field under `path` that is unknown or missing.
+    pub(crate) child: Option<String>,
 }
 
 impl Finding {
@@ -36,7 +38,13 @@ impl Finding {
 
 impl From<Fault> for Finding {
     fn from(fault: Fault) -> Self {
-        Self { position: fault.position, path: String::new(), message: fault.message, help: fault.help }
+        Self {
+            position: fault.position,
+            path: String::new(),
+            message: fault.message,
+            help: fault.help,
+            child: None,
+        }
     }
 }
 
@@ -81,9 +89,20 @@ impl Walk {
 
     /// Walks a policy. `path` and `pointer` say where it stands among others.
     pub(crate) fn policy(&mut self, node: &Node, path: &str, pointer: &str) -> Option<Value> {
+        self.document(schema::policy_document(), node, path, pointer)
+    }
+
+    /// Walks one of several documents. `path` and `pointer` say where it stands among them.
+    pub(crate) fn document(
+        &mut self,
+        schema: &Value,
+        node: &Node,
+        path: &str,
+        pointer: &str,
+    ) -> Option<Value> {
         let spot = Spot { key: node.position.clone(), value: node.position.clone(), path: path.to_owned() };
         self.spots.insert(pointer.to_owned(), spot);
-        self.node(schema::policy_document(), node, &Here { path, pointer })
+        self.node(schema, node, &Here { path, pointer })
     }
 
     fn find(
@@ -98,7 +117,15 @@ impl Walk {
             path: here.path.to_owned(),
             message: message.into(),
             help,
+            child: None,
         });
+    }
+
+    /// Says which field the last finding is about.
+    fn about(&mut self, child: &str) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.child = Some(shorten(child));
+        }
     }
 
     fn node(&mut self, schema: &Value, node: &Node, here: &Here<'_>) -> Option<Value> {
@@ -145,6 +172,7 @@ impl Walk {
                     format!("unknown field `{}`", shorten(&entry.key)),
                     help,
                 );
+                self.about(&entry.key);
                 continue;
             };
             let pointer = format!("{}/{}", here.pointer, name.replace('/', "~1"));
@@ -181,6 +209,7 @@ impl Walk {
                     .and_then(|(_, schema)| suggest::example(schema));
                 let help = example.map(|example| format!("add it, as in {name}: {example}"));
                 self.find(&first_line(node, entries), here, format!("the field `{name}` is missing"), help);
+                self.about(name);
             }
         }
         complete

@@ -87,7 +87,7 @@ static WITH_LIST: LazyLock<Policies> = LazyLock::new(|| {
 fn user(number: usize) -> Identity {
     let mut identity = Identity::from_address(SocketAddr::from(([10, 1, 2, 3], 40_000)));
     let name = format!("user-{number}").into();
-    identity.user = Some(User { name, proof: Proof::Jwt, groups: Groups::default() });
+    identity.user = Some(User { name, proof: Proof::Jwt, groups: Groups::default(), workload: None });
     identity
 }
 

@@ -53,7 +53,7 @@ fn evaluate(bencher: divan::Bencher<'_, '_>, text: &str) {
     let mut identity = Identity::from_address(SocketAddr::from(([10, 1, 2, 3], 40_000)));
     let groups: Vec<Arc<str>> =
         (0..20).map(|i| format!("group-{i}").into()).chain(["release".into()]).collect();
-    identity.user = Some(User { name: "x".into(), proof: Proof::Jwt, groups: groups.into() });
+    identity.user = Some(User { name: "x".into(), proof: Proof::Jwt, groups: groups.into(), workload: None });
     let destination =
         Destination::parse_authority("api.example.com:443").unwrap_or_else(|error| panic!("{error}"));
     let request = RequestFacts {

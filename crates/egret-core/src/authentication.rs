@@ -37,6 +37,8 @@ pub struct Authentication {
     pub ldap: Option<Arc<Directory>>,
     /// Bearer tokens.
     pub jwt: Option<Arc<Tokens>>,
+    /// Tokens of service accounts, which the API server is asked about.
+    pub service_accounts: Option<ServiceAccounts>,
     /// Groups of users, added to those that a directory or a token tells.
     pub groups: Option<Arc<GroupFile>>,
     /// Groups that a directory or a token may tell of one user. Who is in more is refused: a rule that
@@ -61,6 +63,7 @@ impl Default for Authentication {
             htpasswd: None,
             ldap: None,
             jwt: None,
+            service_accounts: None,
             groups: None,
             max_groups: 1000,
             cache: VerdictCache::default(),
@@ -82,6 +85,12 @@ impl Authentication {
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
         self.htpasswd.is_some() || self.ldap.is_some()
+    }
+
+    /// Whether tokens can be checked.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.jwt.is_some() || self.service_accounts.is_some()
     }
 
     /// Whether a client without credentials is refused.
@@ -226,4 +235,13 @@ pub struct Tokens {
     pub user_claim: String,
     /// The claim that names the user's groups; dots lead into objects.
     pub groups_claim: String,
+}
+
+/// Tokens of service accounts (Kubernetes), in `Proxy-Authorization: Bearer`, or in Basic as the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccounts {
+    /// The audience that a token must be for.
+    pub audience: Arc<str>,
+    /// A token is refused that comes from the address of another workload than its own.
+    pub must_fit_source: bool,
 }

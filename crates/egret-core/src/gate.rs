@@ -121,13 +121,13 @@ impl Gate {
         }
         let verdict = self.policies.evaluate(ask);
         if !verdict.allowed && verdict.by.is_some() && !verdict.open_to_address {
-            return Err(denied(&verdict, ask.destination));
+            return Err(denied(&verdict, ask));
         }
         if let Host::Address(address) = ask.destination.host {
             self.check_guard(ask.destination, address)?;
         }
         if !verdict.allowed && !verdict.open_to_address {
-            return Err(denied(&verdict, ask.destination));
+            return Err(denied(&verdict, ask));
         }
         Ok(Permit { verdict })
     }
@@ -146,7 +146,7 @@ impl Gate {
             return Ok(verdict.into());
         }
         let verdict = self.policies.evaluate(&Ask { address: Some(address), ..*ask });
-        if verdict.allowed { Ok((&verdict).into()) } else { Err(denied(&verdict, ask.destination)) }
+        if verdict.allowed { Ok((&verdict).into()) } else { Err(denied(&verdict, ask)) }
     }
 
     /// A grant for the proxy's own console, where that is what is asked for: it lets in by itself whom it knows.
@@ -210,7 +210,7 @@ impl Gate {
         let known = match &destination.host {
             Host::Name(name) => {
                 if !permit.verdict.allowed {
-                    return Err(denied(&permit.verdict, destination));
+                    return Err(denied(&permit.verdict, ask));
                 }
                 address_of_well_known_name(name)
             }
@@ -252,7 +252,8 @@ pub fn grant_service_by_parent(service: &Destination) -> Grant {
     Grant { destination: service.clone(), addresses: SmallVec::new(), basis: Basis::default() }
 }
 
-fn denied(verdict: &Verdict, destination: &Destination) -> Denial {
+fn denied(verdict: &Verdict, ask: &Ask<'_>) -> Denial {
+    let destination = ask.destination;
     let Verdict { by, audit, .. } = verdict;
     let (reason, mut detail) = match by {
         None => (Reason::DeniedByDefault, format!("no rule allows {destination}")),
@@ -261,6 +262,15 @@ fn denied(verdict: &Verdict, destination: &Destination) -> Denial {
             (Reason::DeniedByRule, detail)
         }
     };
+    match (&ask.identity.workload, ask.identity.unattributed) {
+        (Some(workload), _) => detail.push_str(&format!(" for {workload}")),
+        (None, Some(why)) => {
+            let address = ask.identity.ip();
+            detail
+                .push_str(&format!(" for {address} (no workload is known: the address {})", why.describe()));
+        }
+        (None, None) => {}
+    }
     if verdict.unseen {
         detail.push_str(": it asks about requests, and those of a tunnel cannot be seen");
     }

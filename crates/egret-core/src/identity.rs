@@ -6,9 +6,11 @@ use std::sync::Arc;
 mod groups;
 mod name;
 pub mod spiffe;
+pub mod workloads;
 
 pub use groups::{Groups, MAX_GROUP_BYTES, check_group_name};
 pub use name::{BadPattern, CertificateName, NameKind, NamePattern};
+pub use workloads::{Labels, Owner, Unattributed};
 
 /// The identity of a client, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Identity {
     pub user: Option<User>,
     /// The workload that the client is, where that is known.
     pub workload: Option<Arc<Workload>>,
+    /// Why no workload is known behind the client's address, where it was looked for.
+    pub unattributed: Option<Unattributed>,
 }
 
 /// A workload of a cluster.
@@ -33,10 +37,30 @@ pub struct Workload {
     pub service_account: Option<Arc<str>>,
     /// Its pod.
     pub pod: Option<Arc<str>>,
+    /// The pod's uid, which no other pod ever has.
+    pub pod_uid: Option<Arc<str>>,
+    /// What owns the pod.
+    pub owner: Option<Owner>,
+    /// The node that the pod is on.
+    pub node: Option<Arc<str>>,
     /// The pod's labels.
-    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    pub labels: Labels,
     /// The namespace's labels.
-    pub namespace_labels: Vec<(Arc<str>, Arc<str>)>,
+    pub namespace_labels: Labels,
+}
+
+impl std::fmt::Display for Workload {
+    /// `namespace/account (pod name)`, as far as it is known.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.namespace)?;
+        if let Some(account) = &self.service_account {
+            write!(f, "/{account}")?;
+        }
+        if let Some(pod) = &self.pod {
+            write!(f, " (pod {pod})")?;
+        }
+        Ok(())
+    }
 }
 
 /// A user, as proved by credentials.
@@ -48,9 +72,11 @@ pub struct User {
     pub proof: Proof,
     /// The groups that it is in.
     pub groups: Groups,
+    /// The workload that the credentials are of, where they are one's.
+    pub workload: Option<Arc<Workload>>,
 }
 
-/// How an identity was proven. Further kinds are added here (a Kubernetes service account's token).
+/// How an identity was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Proof {
     /// By nothing but the address that the client connected from.
@@ -63,6 +89,10 @@ pub enum Proof {
     Ldap,
     /// By a signed token.
     Jwt,
+    /// By a login to the console, from which the request was sent again.
+    Console,
+    /// By the token of a service account, which the API server found good.
+    ServiceAccount,
 }
 
 impl Proof {
@@ -75,6 +105,8 @@ impl Proof {
             Self::Htpasswd => "htpasswd",
             Self::Ldap => "ldap",
             Self::Jwt => "jwt",
+            Self::Console => "console",
+            Self::ServiceAccount => "service-account",
         }
     }
 }
@@ -88,6 +120,7 @@ impl Identity {
             tls: None,
             user: None,
             workload: None,
+            unattributed: None,
         }
     }
 

@@ -192,6 +192,15 @@ reasons! {
     DeniedByGuard = "denied-by-guard", 403, Policy, "destination_ip_prohibited",
         "The destination is an address that the built-in guard protects (loopback, link-local, metadata, multicast, or the proxy itself).",
         "If the destination is meant to be reached, add it to `guard.allow`.";
+    BlockedByChangeRule = "blocked-by-change-rule", 403, Policy, "http_request_denied",
+        "A change rule blocks this request. Change rules are there for debugging.",
+        "The detail names the rule. It stands in the console under Changes, or in the configuration under `changes`: switch it off there.";
+    DroppedAtBreakpoint = "dropped-at-breakpoint", 403, Policy, "http_request_denied",
+        "It was held at a breakpoint, and dropped by whoever debugs, or when its time was over.",
+        "Send it again. The console lists the breakpoints under Changes.";
+    ChangeFailed = "change-failed", 502, Egret, "proxy_internal_error",
+        "What a change rule or a breakpoint made of it cannot be sent.",
+        "The detail says why: a file that cannot be read, or a head that is too large by now. Change the rule, or switch it off.";
     AuthenticationRequired = "authentication-required", 407, Policy, "http_request_denied",
         "The proxy wants credentials and the request carries none that it takes.",
         "Add user and password to the proxy's URL (http://user:password@proxy:8888), or send a token in Proxy-Authorization.";
@@ -210,6 +219,15 @@ reasons! {
     AuthenticationUnavailable = "authentication-unavailable", 503, Egret, "proxy_internal_error",
         "The credentials could not be checked: the directory, the keys or the time for it were not there.",
         "Try again; whoever runs the proxy finds the cause in its log.";
+    WorkloadGone = "workload-gone", 403, Policy, "http_request_denied",
+        "The pod that this connection was of has ended, or its address is another pod's by now.",
+        "Connect again; a pod that goes on is known by its new connection.";
+    WorkloadMismatch = "workload-mismatch", 403, Policy, "http_request_denied",
+        "The service-account token is of another workload than the address that it came from.",
+        "Have each pod send its own token. Where the source address is rewritten on the way, `kubernetes.tokenMustFitSource: false` lets the token alone decide.";
+    ClusterServiceName = "cluster-service-name", 403, Client, "http_request_denied",
+        "The name is that of a Service of the cluster, which pods reach without the proxy.",
+        "Add the entry that the detail names to NO_PROXY, or use the Service's whole name (name.namespace.svc) where `.svc` stands there. With `kubernetes.bareServiceNames: Relay` the proxy passes such requests on.";
     UdpNotAllowed = "udp-not-allowed", 403, Policy, "http_request_denied",
         "The client asked for datagrams (SOCKS5 UDP ASSOCIATE), and `socks.udp` is off.",
         "Use TCP, or ask whoever runs the proxy whether datagrams can be switched on.";

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flow_id::FlowId;
 use crate::gate::Basis;
-use crate::identity::{ClientTls, TlsVersion, User, Workload};
+use crate::identity::{ClientTls, TlsVersion, Unattributed, User, Workload};
 use crate::policy::RuleFacts;
 use crate::reason::Reason;
 
@@ -79,6 +79,10 @@ pub struct Phases {
     pub tls: Option<Duration>,
     /// From the request's arrival to the first byte of the response.
     pub first_byte: Option<Duration>,
+    /// The request was delayed by change rules, or held at a breakpoint.
+    pub held: Option<Duration>,
+    /// The response was.
+    pub held_response: Option<Duration>,
     /// From the request's arrival to the end.
     pub total: Duration,
 }
@@ -108,6 +112,8 @@ pub struct FlowRecord {
     pub tls: Option<Arc<ClientTls>>,
     /// The workload that the client is, where that is known.
     pub workload: Option<Arc<Workload>>,
+    /// Why no workload is known behind the client's address, where it was looked for.
+    pub unattributed: Option<Unattributed>,
     /// The request method. Empty when no request could be read.
     pub method: MethodName,
     /// The target: the absolute URL without user information, or `host:port` for CONNECT.
@@ -146,6 +152,12 @@ pub struct FlowRecord {
     pub upstream: Option<Protocol>,
     /// The TLS session with the upstream, where it is an origin that TLS was spoken with here.
     pub upstream_tls: Option<Arc<UpstreamTls>>,
+    /// The change rules that touched it, and breakpoints that it was changed at.
+    pub changes: Vec<Arc<str>>,
+    /// Where it was sent instead, by one of those: a URL.
+    pub changed_target: Option<Box<str>>,
+    /// The flow that it repeats.
+    pub replay_of: Option<FlowId>,
     /// The `traceparent` (W3C trace context) that the client sent, if it did.
     pub traceparent: Option<String>,
     /// The span that this flow is, where tracing is on: trace id and span id.

@@ -145,6 +145,8 @@ pub struct InterceptionSettings {
     pub leaf_lifetime: Duration,
     /// Certificates for origins that are kept: the limit `leaves`.
     pub cache_entries: usize,
+    /// Certificates are made for the wildcard that the origin's own has, where it has one.
+    pub wildcards: bool,
     /// What becomes of a tunnel that carries no TLS, where it was to be opened.
     pub other_protocols: OtherProtocols,
     /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
@@ -163,6 +165,7 @@ impl Default for InterceptionSettings {
             state_dir: None,
             leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
             cache_entries: 10_000,
+            wildcards: false,
             other_protocols: OtherProtocols::default(),
             tunnel_pinned: Duration::ZERO,
             strip_alt_svc: true,
@@ -250,11 +253,19 @@ pub struct Limits {
     pub handshakes: usize,
     /// Client names that metrics tell apart; the others count together.
     pub client_names: usize,
+    /// Service accounts that metrics tell apart; the others count together.
+    pub workload_names: usize,
     /// Rules that metrics tell apart; the others count together.
     pub policy_rules: usize,
     /// Identities whose use of rules with a rate limit is counted, each for itself; more of them share one
     /// allowance for each rule.
     pub rate_limit_entries: usize,
+    /// Flows held at breakpoints at once.
+    pub held_flows: usize,
+    /// Bytes of a body that is held to be edited.
+    pub held_body_bytes: usize,
+    /// Requests that are sent again at once.
+    pub replays: usize,
 }
 
 impl Default for Limits {
@@ -270,8 +281,12 @@ impl Default for Limits {
             h2_streams: 256,
             handshakes: 4096,
             client_names: 1000,
+            workload_names: 1000,
             policy_rules: 1000,
             rate_limit_entries: 65_536,
+            held_flows: 64,
+            held_body_bytes: 1 << 20,
+            replays: 16,
         }
     }
 }
@@ -297,6 +312,8 @@ pub struct Timeouts {
     pub tunnel_idle: Duration,
     /// A tunnel in all; zero for no limit.
     pub tunnel_lifetime: Duration,
+    /// A flow held at a breakpoint that does not say for how long.
+    pub held: Duration,
 }
 
 impl Default for Timeouts {
@@ -311,6 +328,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(3600),
             tunnel_lifetime: Duration::ZERO,
+            held: Duration::from_secs(60),
         }
     }
 }

@@ -200,6 +200,15 @@ pub struct Flow {
     /// The flow that it repeats.
     #[serde(with = "id::option", default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<FlowId>,
+    /// The change rules that touched it, in order; and breakpoints that it was changed at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// The request as it was sent, where that is not the one that came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_request: Option<Box<Request>>,
+    /// The response as it was sent, where that is not the one that came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_response: Option<Box<Response>>,
 }
 
 impl Flow {
@@ -241,6 +250,9 @@ impl Flow {
             mark: None,
             comment: None,
             replay_of: None,
+            changes: Vec::new(),
+            changed_request: None,
+            changed_response: None,
         }
     }
 
@@ -297,6 +309,10 @@ impl Flow {
         if let Some(audit) = &record.basis.audit {
             self.decision.audit.get_or_insert_with(|| format!("{}/{}", audit.policy, audit.rule));
         }
+        if !record.changes.is_empty() {
+            self.changes = record.changes.iter().map(ToString::to_string).collect();
+        }
+        self.replay_of = self.replay_of.or(record.replay_of);
         self.route = record.parent.as_deref().map(str::to_owned);
         self.dialled = record.dialled;
         self.reused = record.reused;
@@ -309,6 +325,8 @@ impl Flow {
         self.timings.connect = phases.connect.map(micros);
         self.timings.origin_tls = phases.tls.map(micros);
         self.timings.first_byte = phases.first_byte.map(micros);
+        self.timings.held = phases.held.map(micros);
+        self.timings.held_response = phases.held_response.map(micros);
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.
@@ -347,7 +365,9 @@ impl Flow {
     pub fn is_websocket(&self) -> bool {
         let asked = self.request.headers.text("upgrade").is_some_and(|v| v.eq_ignore_ascii_case("websocket"))
             || self.request.headers.first(b"sec-websocket-version").is_some();
-        !self.messages.is_empty() || (asked && matches!(self.status, 101 | 200))
+        // All messages of a flow are of the same sort.
+        let spoken = self.messages.first().is_some_and(|message| message.kind != MessageKind::Event);
+        spoken || (asked && matches!(self.status, 101 | 200))
     }
 
     /// gRPC: the request's content type says so.
@@ -372,6 +392,8 @@ impl Flow {
         std::mem::size_of::<Self>()
             + self.request.memory()
             + self.response.as_ref().map_or(0, Response::memory)
+            + self.changed_request.as_ref().map_or(0, |request| request.memory())
+            + self.changed_response.as_ref().map_or(0, |response| response.memory())
             + tls(&self.client_tls)
             + tls(&self.origin_tls)
             + self.messages.iter().map(Message::memory).sum::<usize>()
@@ -381,6 +403,7 @@ impl Flow {
                 .iter()
                 .map(|s| 96 + s.policy.len() + s.rule.len() + s.outcome.len() + s.why.len())
                 .sum::<usize>()
+            + self.changes.iter().map(|name| 24 + name.len()).sum::<usize>()
             + self.tags.iter().map(|tag| 24 + tag.len()).sum::<usize>()
             + text(&self.comment)
             + text(&self.mark)

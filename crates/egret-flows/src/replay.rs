@@ -2,29 +2,10 @@
 
 use bytes::Bytes;
 use egret_core::flow_id::FlowId;
-use serde::{Deserialize, Serialize};
 
+use crate::edit::{EditError, RequestEdit};
 use crate::flow::{Flow, Headers, HeadersBuilder, Request, Treatment};
 use crate::redact::{REDACTED, REDACTED_IN_URL};
-use crate::rules::{check_field, is_target, set};
-
-/// What is to be another. What is `None` or empty stays as it was.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Changes {
-    /// The method.
-    pub method: Option<String>,
-    /// The URL: an absolute one, or a path.
-    pub url: Option<String>,
-    /// Header fields to set, each in the place of those of its name.
-    pub set_headers: Vec<(String, String)>,
-    /// Names of header fields to take away.
-    pub remove_headers: Vec<String>,
-    /// The body.
-    pub body: Option<String>,
-    /// Send what was captured of a body that was cut off, as if it were all of it.
-    pub allow_truncated: bool,
-}
 
 /// A request to send.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,9 +39,9 @@ pub enum ReplayError {
         /// What there was.
         length: u64,
     },
-    /// A change makes no sense.
-    #[error("{0}")]
-    Change(String),
+    /// A change makes no sense, or values are needed that were redacted.
+    #[error(transparent)]
+    Edit(#[from] EditError),
 }
 
 /// Fields that the sender makes, or that concern one connection.
@@ -77,11 +58,20 @@ const OWN: [&str; 10] = [
     "expect",
 ];
 
-/// The request to send: that of the flow, `body` being what was captured of it, with changes.
+/// The request to send: that of the flow, `body` being what was captured of it, as it was edited.
+///
+/// A header field whose value was redacted is left out, and a note says so. A URL or a body in which something was
+/// redacted has to be given anew. `allow_truncated` sends what was captured of a body that was cut off, as if it were
+/// all of it.
 ///
 /// # Errors
 /// It cannot be sent again, or a change makes no sense.
-pub fn replay(flow: &Flow, body: Option<Bytes>, changes: &Changes) -> Result<Replay, ReplayError> {
+pub fn replay(
+    flow: &Flow,
+    body: Option<Bytes>,
+    edit: &RequestEdit,
+    allow_truncated: bool,
+) -> Result<Replay, ReplayError> {
     let known = &flow.request;
     if flow.treatment == Treatment::Tunnel
         || known.scheme.is_empty()
@@ -90,92 +80,47 @@ pub fn replay(flow: &Flow, body: Option<Bytes>, changes: &Changes) -> Result<Rep
     {
         return Err(ReplayError::NotHttp);
     }
-    let mut notes = Vec::new();
     let mut request = Request { body: Default::default(), trailers: Headers::default(), ..known.clone() };
-    request.headers = kept_headers(flow, changes, &mut notes);
-    if let Some(method) = &changes.method {
-        if method.is_empty()
-            || method == "CONNECT"
-            || !method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        {
-            return Err(ReplayError::Change(format!(
-                "`{}` is no method that can be sent again; write GET, POST, …",
-                method.escape_debug()
-            )));
-        }
-        request.method = method.clone().into();
-    }
-    if let Some(url) = &changes.url {
-        change_url(&mut request, url)?;
-    }
-    for (name, value) in &changes.set_headers {
-        check_field(name, value).map_err(ReplayError::Change)?;
-        request.headers = set(&request.headers, name, value);
-    }
+    let mut missing = Vec::new();
+    let edited = edit.apply(&mut request, &mut missing)?;
     if request.path.contains(REDACTED_IN_URL) {
-        notes.push("values in the URL were redacted, and are sent as they stand; give the URL anew".into());
+        return Err(EditError::Redacted("the URL".to_owned()).into());
     }
-    let body = match &changes.body {
-        Some(body) => Bytes::from(body.clone()),
+    let is_decoded = known.body.decoded && edited.is_none();
+    let body = match edited {
+        Some(body) => body,
         None if (known.body.truncated || known.body.captured < known.body.length && !known.body.decoded)
-            && !changes.allow_truncated =>
+            && !allow_truncated =>
         {
             return Err(ReplayError::Truncated { captured: known.body.captured, length: known.body.length });
         }
         None => body.unwrap_or_default(),
     };
-    if body.windows(REDACTED.len()).any(|window| window == REDACTED.as_bytes()) {
-        notes.push("values in the body were redacted, and are sent as they stand; give the body anew".into());
+    if memchr::memmem::find(&body, REDACTED.as_bytes()).is_some() {
+        return Err(EditError::Redacted("the body".to_owned()).into());
     }
+    request.headers = kept_headers(&request.headers, is_decoded, &mut missing);
+    let notes = missing
+        .into_iter()
+        .map(|name| format!("{name} was redacted, and is left out; set it if the origin needs it"))
+        .collect();
     Ok(Replay { of: flow.id, request, body, notes })
 }
 
 /// The fields that are sent again.
-fn kept_headers(flow: &Flow, changes: &Changes, notes: &mut Vec<String>) -> Headers {
+fn kept_headers(headers: &Headers, is_decoded: bool, missing: &mut Vec<String>) -> Headers {
     let mut kept = HeadersBuilder::default();
-    for (name, value) in flow.request.headers.iter() {
+    for (name, value) in headers.iter() {
         let text = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let named = |other: &str| other.eq_ignore_ascii_case(&text);
-        let replaced = changes.set_headers.iter().any(|(other, _)| named(other));
-        // The body is not encoded any more: redaction decoded it, or there is another.
-        let plain = text == "content-encoding" && (flow.request.body.decoded || changes.body.is_some());
-        if OWN.contains(&text.as_str()) || plain || changes.remove_headers.iter().any(|other| named(other)) {
+        // The body is not encoded any more: redaction decoded it.
+        if OWN.contains(&text.as_str()) || is_decoded && text == "content-encoding" {
             continue;
         }
-        if !replaced && value.windows(REDACTED.len()).any(|window| window == REDACTED.as_bytes()) {
-            notes.push(format!("{text} was redacted, and is left out; set it if the origin needs it"));
+        if memchr::memmem::find(value, REDACTED.as_bytes()).is_some() {
+            missing.push(text);
             continue;
         }
         kept.push(name, value);
     }
     kept.finish()
-}
-
-fn change_url(request: &mut Request, url: &str) -> Result<(), ReplayError> {
-    let bad = |why: &str| ReplayError::Change(format!("`{}` cannot be sent to: {why}", url.escape_debug()));
-    let before = request.authority();
-    let url = url.split('#').next().unwrap_or_default();
-    if url.starts_with('/') {
-        request.path = url.to_owned();
-    } else {
-        let lower = url.to_ascii_lowercase();
-        if !lower.starts_with("http://") && !lower.starts_with("https://") {
-            return Err(bad("write a path, or a URL with http:// or https://"));
-        }
-        let authority =
-            url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
-        let default_port = if lower.starts_with("https") { 443 } else { 80 };
-        let destination =
-            egret_core::destination::Destination::parse_with_default(authority, Some(default_port))
-                .map_err(|error| bad(&error.to_string()))?;
-        request.apply_target(url);
-        request.port = destination.port;
-    }
-    if !is_target(&request.path) {
-        return Err(bad("a path has no spaces and no signs beyond ASCII; write them as %20 and so on"));
-    }
-    if request.authority() != before && request.headers.first(b"host").is_some() {
-        request.headers = set(&request.headers, "Host", &request.authority());
-    }
-    Ok(())
 }

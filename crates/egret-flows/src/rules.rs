@@ -4,6 +4,7 @@
 //! A target that a rule rewrites is a wish like any other: it has to pass the gate before it is dialled.
 
 mod action;
+mod hits;
 mod rewrite;
 mod spec;
 
@@ -16,14 +17,19 @@ use crate::flow::{Flow, Request, Side};
 use crate::redact::Redactor;
 
 pub(crate) use action::set;
-pub use action::{Action, Answer, AnswerBody, Block};
+pub use action::{Action, Answer, AnswerBody, Block, CLOSES};
+pub use hits::Hits;
 pub use rewrite::Rewrite;
 pub(crate) use rewrite::is_target;
-pub(crate) use spec::check_field;
 pub use spec::{ActionSpec, HeaderSpec, RuleSpec};
+pub(crate) use spec::{FRAMING, check_field};
 
 /// The most rules at once.
 pub const MAX_RULES: usize = 100;
+/// The most actions of a rule.
+pub const MAX_ACTIONS: usize = 32;
+/// The longest name of a rule, in bytes.
+pub const MAX_NAME: usize = 128;
 /// The most that rules may delay a flow, all together, on its way to the origin and again on its way back.
 pub const MAX_DELAY: Duration = Duration::from_secs(300);
 
@@ -36,6 +42,8 @@ pub struct Rule {
     pub filter: Filter,
     /// What becomes of them, in order.
     pub actions: Vec<Action>,
+    /// How often it applied.
+    pub hits: Arc<Hits>,
 }
 
 /// Why a rule cannot be used.
@@ -67,6 +75,12 @@ pub enum RuleError {
     /// It does nothing.
     #[error("rule {0} has no actions; give it one, such as block")]
     Empty(String),
+    /// Its name cannot stand in records.
+    #[error("`{}` is no name of a rule; write 1 to {MAX_NAME} bytes without control characters", .0.escape_debug())]
+    Name(String),
+    /// It does too much.
+    #[error("rule {0} has more than {MAX_ACTIONS} actions; make two of it")]
+    TooManyActions(String),
     /// There are too many.
     #[error("there are more than {MAX_RULES} rules; remove some")]
     TooMany,
@@ -89,8 +103,8 @@ pub struct Effect {
     pub retargeted: bool,
     /// Wait so long before going on.
     pub delay: Duration,
-    /// Hold it until somebody lets it go on.
-    pub hold: bool,
+    /// The rule that has it held until somebody lets it go on.
+    pub hold: Option<Arc<str>>,
     /// Do not go on; this is the end.
     pub end: Option<End>,
 }
@@ -113,8 +127,25 @@ impl Rules {
         if specs.len() > MAX_RULES {
             return Err(RuleError::TooMany);
         }
-        let enabled = specs.iter().filter(|spec| spec.enabled);
-        Ok(Self { rules: enabled.map(spec::compile).collect::<Result<_, _>>()? })
+        Self::compile_counted(specs.iter().map(|spec| (spec, Arc::default())))
+    }
+
+    /// Compiles rules that were there before, and go on counting.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is wrong.
+    pub fn compile_counted<'a>(
+        specs: impl IntoIterator<Item = (&'a RuleSpec, Arc<Hits>)>,
+    ) -> Result<Self, RuleError> {
+        let enabled = specs.into_iter().filter(|(spec, _)| spec.enabled);
+        let rules = enabled.map(|(spec, hits)| Ok(Rule { hits, ..spec::compile(spec)? }));
+        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether one of them looks at messages on this way.
+    #[must_use]
+    pub fn concern(&self, side: Side) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.actions).any(|action| action.side() == side)
     }
 
     /// There are none.
@@ -144,9 +175,14 @@ impl Rules {
             if !concerned || !rule.filter.matches(flow, now, bodies) {
                 continue;
             }
+            // A rule that acts both ways counts a flow once.
+            if !flow.changes.iter().any(|name| **name == *rule.name) {
+                rule.hits.count(now);
+                flow.changes.push(rule.name.to_string());
+            }
             effect.applied.push(rule.name.clone());
             for action in rule.actions.iter().filter(|action| action.side() == side) {
-                action.apply(flow, &mut effect);
+                action.apply(&rule.name, flow, &mut effect);
                 if effect.end.is_some() {
                     return effect;
                 }

@@ -260,6 +260,12 @@ impl FlowStore {
         Ok(())
     }
 
+    /// What takes out of flows what settings name, as it is now.
+    #[must_use]
+    pub fn redactor(&self) -> Arc<Redactor> {
+        self.inner.redactor.load_full()
+    }
+
     /// What could not be read when the store was opened.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {

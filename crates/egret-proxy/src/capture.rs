@@ -11,6 +11,7 @@ use egret_core::policy::{Ask, RequestFacts, RuleFacts, Seen};
 use egret_core::record::{FlowRecord, Treatment};
 use egret_flows::capture::{Begin, Facts, FlowCapture, Plan};
 use egret_flows::flow::{Decision, Endpoint, Level, Side};
+use tokio::time::Instant;
 
 use crate::flow::Flow;
 use crate::gate;
@@ -30,6 +31,8 @@ pub struct Capture {
     facts: Facts,
     /// What follows are frames of a WebSocket.
     frames: bool,
+    /// When the flow began.
+    started: Instant,
 }
 
 /// A request that is about to be sent, or has been refused.
@@ -46,18 +49,24 @@ pub struct Request<'a> {
     pub facts: Option<RequestFacts<'a>>,
 }
 
-/// Begins to capture a flow, if its rule or the settings want it.
-pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
+/// Begins to capture a flow, if its rule or the settings want it, or somebody is about to hold it: then at `least` so
+/// much.
+pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>, least: Level) {
     let Some(flows) = &flow.worker.flows else { return };
     let allowed = by.filter(|rule| rule.action == Action::Allow);
     let wanted = allowed.and_then(|rule| rule.capture).unwrap_or(flow.snapshot.capture);
     let level = match wanted.level {
-        CaptureLevel::None => return,
+        CaptureLevel::None if least == Level::None => return,
+        CaptureLevel::None => Level::None,
         CaptureLevel::Headers => Level::Headers,
         CaptureLevel::Bodies => Level::Bodies,
     };
-    let plan = Plan { level, body_bytes: wanted.body_bytes };
-    let plan = plan.sampled(f64::from(wanted.sample) / 10_000.0, flow.record.id);
+    let mut plan = Plan { level, body_bytes: wanted.body_bytes };
+    // Whoever sends something again wants to see what becomes of it.
+    if flow.record.replay_of.is_none() {
+        plan = plan.sampled(f64::from(wanted.sample) / 10_000.0, flow.record.id);
+    }
+    plan.level = plan.level.max(least);
     let begin = Begin {
         id: flow.record.id,
         started: flow.record.started,
@@ -69,7 +78,7 @@ pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
             host: request.destination.host.to_string(),
             port: request.destination.port,
         }),
-        replay_of: None,
+        replay_of: flow.record.replay_of,
     };
     let Some(captured) = flows.begin(begin, plan, request.head) else { return };
     let facts = Facts {
@@ -77,7 +86,7 @@ pub fn begin(flow: &mut Flow, request: &Request<'_>, by: Option<&RuleFacts>) {
         client_tls: request.inside.and_then(|inside| inside.tls.clone()),
         ..Facts::default()
     };
-    flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false }));
+    flow.capture = Some(Box::new(Capture { flow: captured, facts, frames: false, started: flow.started }));
 }
 
 /// Why the flow goes its way, rule by rule.
@@ -91,14 +100,15 @@ fn explain(flow: &Flow, request: &Request<'_>) -> Option<Decision> {
     Some(Decision::from(&policies.explain(&ask)))
 }
 
-fn treatment(treatment: Treatment) -> egret_flows::flow::Treatment {
+/// The word of the store for what was done.
+pub fn treatment(treatment: Treatment) -> egret_flows::flow::Treatment {
     egret_flows::flow::Treatment::parse(treatment.as_str()).unwrap_or(egret_flows::flow::Treatment::Local)
 }
 
 impl Capture {
-    /// Everything of the request was sent.
-    pub fn sent(&mut self, after: Duration) {
-        self.facts.sent_micros.get_or_insert(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+    /// Everything of the request has been sent just now.
+    pub fn sent(&mut self) {
+        self.facts.sent_micros = u64::try_from(self.started.elapsed().as_micros()).ok();
     }
 
     /// The head of a response that came from an origin.
@@ -115,6 +125,16 @@ impl Capture {
         let (head, body) = bytes.split_at(end);
         self.flow.response_head(head);
         self.flow.body(Side::Response, body);
+    }
+
+    /// A piece of the body of such an answer.
+    pub fn answer_body(&mut self, piece: &[u8]) {
+        self.flow.body(Side::Response, piece);
+    }
+
+    /// What rules and people made of it.
+    pub fn changed(&mut self, facts: Facts) {
+        self.flow.facts(facts);
     }
 
     /// What follows are frames of a WebSocket.
@@ -155,23 +175,33 @@ impl Capture {
 pub struct Tap<'a> {
     capture: Option<&'a mut FlowCapture>,
     side: Side,
+    also: Option<&'a mut Vec<u8>>,
 }
 
 impl<'a> Tap<'a> {
     /// Takes what a side sends, where bodies are wanted.
     pub fn on(capture: Option<&'a mut Capture>, side: Side) -> Self {
         let capture = capture.map(|capture| &mut capture.flow).filter(|flow| flow.wants_bodies());
-        Self { capture, side }
+        Self { capture, side, also: None }
+    }
+
+    /// The same, and another copy. Whoever wants it bounds what passes.
+    #[must_use]
+    pub fn also(self, also: &'a mut Vec<u8>) -> Self {
+        Self { also: Some(also), ..self }
     }
 
     /// Whether anything is taken.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.capture.is_some()
+        self.capture.is_some() || self.also.is_some()
     }
 
     /// A piece of the body, without framing.
     pub fn body(&mut self, piece: &[u8]) {
+        if let Some(also) = &mut self.also {
+            also.extend_from_slice(piece);
+        }
         if let Some(capture) = &mut self.capture
             && !piece.is_empty()
         {

@@ -1,8 +1,10 @@
 //! Reaching a connection from outside: to drain it, to have it looked at again after a reload, or to
 //! close it.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 /// The configuration changed: open tunnels pass the gate again.
@@ -22,9 +24,16 @@ pub struct Control {
     registered: AtomicBool,
     /// Stays when it was used: the next signal wakes the task as well.
     waker: Mutex<Option<Waker>>,
+    /// The client's address, where it matters whose it is.
+    client: OnceLock<IpAddr>,
 }
 
 impl Control {
+    /// Says whose connection it is. Told once.
+    pub fn is_of(&self, client: IpAddr) {
+        let _ = self.client.set(client);
+    }
+
     /// The signals that stand, as bits.
     #[must_use]
     pub fn signals(&self) -> u8 {
@@ -119,6 +128,18 @@ impl Registry {
             entries.standing |= signal;
         }
         let controls: Vec<_> = entries.controls.iter().flatten().cloned().collect();
+        drop(entries);
+        for control in controls {
+            control.raise(signal);
+        }
+    }
+
+    /// Sends a signal to the connections of these clients, as far as it is told whose they are.
+    pub fn signal_clients(&self, signal: u8, clients: &HashSet<IpAddr>) {
+        let entries = self.entries();
+        let is_meant =
+            |control: &&Arc<Control>| control.client.get().is_some_and(|client| clients.contains(client));
+        let controls: Vec<_> = entries.controls.iter().flatten().filter(is_meant).cloned().collect();
         drop(entries);
         for control in controls {
             control.raise(signal);

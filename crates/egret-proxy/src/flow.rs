@@ -11,6 +11,7 @@ use egret_core::settings::Snapshot;
 use tokio::time::Instant;
 
 use crate::capture::Capture;
+use crate::forward::change::Editing;
 use crate::gate::KeptRequest;
 use crate::rates::Lease;
 use crate::refuse::Refusal;
@@ -41,6 +42,8 @@ pub struct Flow {
     pub asked: Option<Box<Asked>>,
     /// Its place under a rule with a rate limit.
     pub lease: Option<Box<Lease>>,
+    /// What change rules and breakpoints have to be asked about its response, where there are any.
+    pub edit: Option<Box<Editing>>,
     /// What is kept of it, where anything is.
     pub capture: Option<Box<Capture>>,
     /// When the request arrived.
@@ -62,6 +65,7 @@ impl Flow {
             user: identity.user.clone(),
             tls: identity.tls.clone(),
             workload: identity.workload.clone(),
+            unattributed: identity.unattributed,
             method: MethodName::None,
             target: String::new(),
             treatment: Treatment::Local,
@@ -81,6 +85,9 @@ impl Flow {
             downstream,
             upstream: None,
             upstream_tls: None,
+            changes: Vec::new(),
+            changed_target: None,
+            replay_of: None,
             traceparent: None,
             span: None,
             interim: false,
@@ -92,6 +99,7 @@ impl Flow {
             identity: identity.clone(),
             asked: None,
             lease: None,
+            edit: None,
             capture: None,
             started: Instant::now(),
             counted: (0, 0),
@@ -101,7 +109,7 @@ impl Flow {
 
     /// Notes a refusal; the status is what the client will read.
     pub fn refused(&mut self, refusal: &Refusal) {
-        self.record.status = refusal.reason.status();
+        self.record.status = refusal.status();
         self.failed(refusal);
     }
 
@@ -135,6 +143,9 @@ impl Flow {
         self.worker.metrics.bytes(more_up, more_down);
         if let Some(name) = self.record.client_name() {
             self.worker.metrics.client_bytes(name, more_up, more_down);
+        }
+        if let Some(workload) = &self.record.workload {
+            self.worker.metrics.workload_bytes(workload, more_up, more_down);
         }
         self.counted = (up, down);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use egret_core::destination::{Destination, Host};
 use egret_core::gate::{Grant, Permit};
+use egret_core::identity::workloads::ServiceName;
 use egret_core::policy::{Ask, RequestFacts, Seen};
 use egret_core::reason::Reason;
 use egret_core::route::ParentGroup;
@@ -15,6 +16,7 @@ use crate::credentials;
 use crate::flow::Flow;
 use crate::inlet::tls;
 use crate::refuse::Refusal;
+use crate::workload;
 
 mod request;
 
@@ -29,13 +31,22 @@ pub struct Decision {
     pub parent: Option<Arc<ParentGroup>>,
     /// The request, where it has to be asked about again when the address is known.
     request: Option<Box<KeptRequest>>,
+    /// The whole name, where a Service of the cluster was asked for by a short one.
+    relayed: Option<Destination>,
+    /// It is about the origin of a tunnel that is looked into, before there is a request.
+    ahead: bool,
 }
 
 impl Decision {
     /// The question that was asked.
     #[must_use]
     pub fn ask<'a>(&'a self, flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
-        let seen = self.request.as_ref().map_or(Seen::Tunnel, |request| Seen::Request(request.facts()));
+        let destination = self.relayed.as_ref().unwrap_or(destination);
+        let seen = match &self.request {
+            Some(request) => Seen::Request(request.facts()),
+            None if self.ahead => Seen::TunnelToOpen,
+            None => Seen::Tunnel,
+        };
         Ask { seen, ..ask_about_tunnel(flow, destination) }
     }
 }
@@ -57,6 +68,9 @@ pub fn decide(
 ) -> Result<Decision, Refusal> {
     tls::still_admits(&flow.worker, &flow.identity)
         .map_err(|failure| Refusal::new(failure.reason, failure.detail))?;
+    workload::still_stands(flow)?;
+    let relayed = service_name(flow, destination)?;
+    let destination = relayed.as_ref().unwrap_or(destination);
     let seen = request.map_or(Seen::Tunnel, Seen::Request);
     let permit = flow.snapshot.gate.evaluate(&Ask { seen, ..ask_about_tunnel(flow, destination) })?;
     let own = flow.snapshot.gate.grant_console(&ask_about_tunnel(flow, destination)).is_some();
@@ -66,7 +80,37 @@ pub fn decide(
         Some(facts) if permit.verdict().address_matters => Some(Box::new(KeptRequest::new(&facts))),
         _ => None,
     };
-    Ok(Decision { permit, parent, request })
+    Ok(Decision { permit, parent, request, relayed, ahead: false })
+}
+
+/// Decides on a connection to the origin of a tunnel that is looked into, before there is a request: it may be
+/// made where some request may go there. Each request is decided again.
+///
+/// # Errors
+/// The refusal.
+pub fn decide_ahead(flow: &mut Flow, destination: &Destination) -> Result<Decision, Refusal> {
+    workload::still_stands(flow)?;
+    let relayed = service_name(flow, destination)?;
+    let destination = relayed.as_ref().unwrap_or(destination);
+    let ask = Ask { seen: Seen::TunnelToOpen, ..ask_about_tunnel(flow, destination) };
+    let permit = flow.snapshot.gate.evaluate(&ask)?;
+    let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
+    flow.record.parent = parent.as_ref().map(|group| group.name.clone());
+    Ok(Decision { permit, parent, request: None, relayed, ahead: true })
+}
+
+/// Under which name a Service of the cluster is asked for, where its short name came here.
+///
+/// # Errors
+/// Such names are refused.
+fn service_name(flow: &Flow, destination: &Destination) -> Result<Option<Destination>, Refusal> {
+    let Some(workloads) = &flow.worker.shared.workloads else { return Ok(None) };
+    let namespace = flow.identity.workload.as_ref().map(|workload| &*workload.namespace);
+    match workloads.service(namespace, destination) {
+        None => Ok(None),
+        Some(ServiceName::Relay(whole)) => Ok(Some(whole)),
+        Some(ServiceName::Refuse(detail)) => Err(Refusal::new(Reason::ClusterServiceName, detail)),
+    }
 }
 
 /// Decides again on a flow that is under way, by the snapshot that is in force now, and for the address that
@@ -78,6 +122,14 @@ pub fn decide_again(
 ) -> Option<Refusal> {
     let snapshot = flow.worker.snapshot.load_full();
     credentials::refresh_groups(&snapshot, &mut flow.identity);
+    if let Err(refusal) = workload::still_stands(flow) {
+        return Some(refusal);
+    }
+    let relayed = match service_name(flow, destination) {
+        Ok(relayed) => relayed,
+        Err(refusal) => return Some(refusal),
+    };
+    let destination = relayed.as_ref().unwrap_or(destination);
     let seen = request.map_or(Seen::Tunnel, Seen::Request);
     let ask = Ask { seen, ..ask_about_tunnel(flow, destination) };
     let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
@@ -114,6 +166,7 @@ pub async fn grant(
     if let Some(grant) = flow.snapshot.gate.grant_console(&decision.ask(flow, destination)) {
         return Ok(grant);
     }
+    let destination = decision.relayed.as_ref().unwrap_or(destination);
     let by_parent = decision.parent.as_ref().is_some_and(|group| !group.resolve_locally);
     let resolved = match &destination.host {
         Host::Name(name) if !by_parent => Some(resolve(flow, name).await?),

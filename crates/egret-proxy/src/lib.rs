@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod rates;
 pub mod refuse;
 pub mod relay;
+pub mod replay;
 pub mod server;
 #[cfg(test)]
 mod sizes;
@@ -35,8 +36,9 @@ pub mod splice;
 pub mod stall;
 pub mod stream;
 pub mod throttle;
-pub mod tls_server;
+pub mod tls_stream;
 pub mod trace;
 pub mod tunnel;
 pub mod upstream;
 pub mod worker;
+mod workload;

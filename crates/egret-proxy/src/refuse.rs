@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use egret_core::flow_id::FlowId;
 use egret_core::gate::{Basis, Denial};
 use egret_core::reason::{Blame, Reason};
+use egret_flows::rules::CLOSES;
 
 /// A flow that is not served, and why.
 #[derive(Clone, Debug)]
@@ -17,20 +18,38 @@ pub struct Refusal {
     pub basis: Basis,
     /// Header fields that belong to the reason: challenges, when to try again.
     pub fields: Vec<(&'static str, String)>,
+    /// Another status than the reason's, where a change rule says so.
+    pub status: Option<u16>,
 }
 
 impl Refusal {
     /// A refusal with particulars.
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), basis: Basis::default(), fields: Vec::new() }
+        Self { reason, detail: detail.into(), basis: Basis::default(), fields: Vec::new(), status: None }
+    }
+
+    /// The status that the client reads; 0 if it reads nothing.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.status {
+            Some(CLOSES) => 0,
+            Some(status) => status,
+            None => self.reason.status(),
+        }
+    }
+
+    /// Whether the connection is closed without a word.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.status == Some(CLOSES)
     }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let Denial { reason, by, audit, detail } = denial;
-        Self { reason, detail, basis: Basis { by, audit }, fields: Vec::new() }
+        Self { reason, detail, basis: Basis { by, audit }, fields: Vec::new(), status: None }
     }
 }
 
@@ -104,7 +123,7 @@ impl Refusal {
         let body = self.body(reply);
         let mut out = String::with_capacity(512 + body.len());
         let facts = self.reason.facts();
-        let _ = write!(out, "HTTP/1.1 {} egret {} {}\r\n", facts.status, facts.code, reply.id);
+        let _ = write!(out, "HTTP/1.1 {} egret {} {}\r\n", self.status(), facts.code, reply.id);
         for (name, value) in self.fields(reply) {
             let _ = write!(out, "{name}: {value}\r\n");
         }
@@ -241,7 +260,7 @@ impl Refusal {
     fn json(&self, reply: &Reply<'_>) -> String {
         let facts = self.reason.facts();
         let mut out = String::from("{");
-        let status = facts.status.to_string();
+        let status = self.status().to_string();
         let flow = reply.id.to_string();
         let by = self.basis.by.as_deref();
         let members: [(&str, Option<&str>); 12] = [

@@ -1,22 +1,25 @@
 //! The proxy as a whole: worker threads, their snapshots, and the end.
 
+use std::collections::HashSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use egret_core::flow_id::FlowIds;
+use egret_core::flow_id::{FlowId, FlowIds};
 use egret_core::settings::Snapshot;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::control::{CLOSE, CLOSE_IDLE, DRAIN, RECHECK};
 use crate::credentials::CredentialsError;
 use crate::intercept::Interceptor;
 use crate::listener::{self, Acceptor, Bound, Listener, Seat};
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics};
+use crate::replay::{self, ReplayRequest};
 use crate::upstream::UpstreamError;
 use crate::worker::{Shared, Worker};
 
@@ -41,10 +44,23 @@ pub enum ApplyError {
     Credentials(#[from] CredentialsError),
 }
 
+/// The most that `limits.replays` can be.
+pub const MAX_REPLAYS: usize = 1024;
+
+/// A request is not sent again now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} requests are being sent again, which is what `limits.replays` allows; try again when some are through"
+)]
+pub struct TooManyReplays(pub usize);
+
 /// The running proxy.
 pub struct Server {
     shared: Arc<Shared>,
     workers: Vec<Arc<Worker>>,
+    /// To begin what no client has sent, on each worker's own thread.
+    runtimes: Vec<Handle>,
+    replays: Arc<Semaphore>,
     threads: Mutex<Vec<(oneshot::Sender<()>, JoinHandle<()>)>>,
     stop_accepting: watch::Sender<bool>,
     metrics: Arc<Metrics>,
@@ -101,8 +117,10 @@ impl Server {
             }
         }
         let mut threads = Vec::new();
+        let mut runtimes = Vec::new();
         for ((worker, sockets), mut queue) in workers.iter().zip(sockets).zip(doors) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtimes.push(runtime.handle().clone());
             let (end, ended) = oneshot::channel::<()>();
             let (worker, seats, stop) = (worker.clone(), seats.clone(), stop.clone());
             let main = async move {
@@ -129,6 +147,8 @@ impl Server {
         Ok(Self {
             shared,
             workers,
+            runtimes,
+            replays: Arc::new(Semaphore::new(MAX_REPLAYS)),
             threads: Mutex::new(threads),
             stop_accepting,
             metrics,
@@ -152,6 +172,32 @@ impl Server {
         Ok(())
     }
 
+    /// Sends a request again. Gives the id of the flow that it is.
+    ///
+    /// # Errors
+    /// As many are under way as `limits.replays` allows.
+    pub fn replay(&self, replay: ReplayRequest) -> Result<FlowId, TooManyReplays> {
+        let most = self.snapshot().limits.replays.min(MAX_REPLAYS);
+        let under_way = MAX_REPLAYS - self.replays.available_permits();
+        let permit = self.replays.clone().try_acquire_owned();
+        let least =
+            self.workers.iter().enumerate().min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed));
+        let index = least.map_or(0, |(index, _)| index);
+        let worker = self.workers[index].clone();
+        match permit {
+            Ok(permit) if under_way < most => {
+                let id = worker.next_id();
+                self.runtimes[index].spawn(replay::serve(worker, id, replay, permit));
+                Ok(id)
+            }
+            _ => {
+                // Counted on the thread that may.
+                self.runtimes[index].spawn(async move { worker.metrics.limit_hit(Limit::Replays) });
+                Err(TooManyReplays(most))
+            }
+        }
+    }
+
     /// Puts another maker of certificates for origins into force; `None` for none.
     pub fn set_interceptor(&self, interceptor: Option<Arc<Interceptor>>) {
         self.shared.interception.store(interceptor);
@@ -160,6 +206,13 @@ impl Server {
     /// Has open tunnels pass the gate again: something else than the snapshot has changed.
     pub fn recheck(&self) {
         self.signal(RECHECK);
+    }
+
+    /// Has open tunnels of these clients pass the gate again: it changed who is behind the addresses.
+    pub fn recheck_clients(&self, clients: &HashSet<IpAddr>) {
+        for worker in &self.workers {
+            worker.registry.signal_clients(RECHECK, clients);
+        }
     }
 
     /// The snapshot in force.
@@ -190,6 +243,8 @@ impl Server {
     /// deadline closed with a reason. Cancelling it skips to the end.
     pub async fn drain(&self, delay: Duration, timeout: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        // Nobody should wait for the deadline because of what somebody looks at.
+        self.shared.changes.release_all();
         self.metrics.set_draining(true);
         tokio::time::sleep(delay).await;
         let deadline = tokio::time::Instant::now() + timeout;

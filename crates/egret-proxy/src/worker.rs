@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use egret_core::flow_id::{FlowId, FlowIds};
+use egret_core::identity::workloads::Workloads;
 use egret_core::record::FlowRecord;
 use egret_core::settings::Snapshot;
 use egret_flows::capture::CaptureHandle;
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_tls::server::ServerTls;
 
@@ -56,10 +58,14 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// The share of flows that are traced when the client did not decide; `None`: tracing is off.
     pub trace_ratio: Option<f64>,
+    /// Knows who is behind the addresses of a cluster; `None` outside of one.
+    pub workloads: Option<Arc<dyn Workloads>>,
     /// Receives every finished record.
     pub sink: Option<Arc<dyn RecordSink>>,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
 }
 
 /// What the tasks of one worker share. Only its own thread touches it, so nothing here is contended.

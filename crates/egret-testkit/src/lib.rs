@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // a test helper fails by panicking
 #![allow(clippy::disallowed_methods, reason = "these helpers block by design")]
 
+pub mod api_server;
 pub mod bad_origin;
 pub mod ca;
 pub mod dns;
@@ -20,6 +21,7 @@ pub mod tls_client;
 pub mod tools;
 pub mod wait;
 
+pub use api_server::ApiServer;
 pub use bad_origin::{BadOrigin, BadOrigins, Fault};
 pub use ca::{TestCa, TestLeaf};
 pub use dns::{DnsAnswer, DnsServer};

@@ -1,10 +1,10 @@
 //! A client that sends exactly the bytes it is told to.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::message::{self, Message};
 use crate::wait::PATIENCE;
@@ -38,6 +38,22 @@ impl RawClient {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)
             .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
+        stream.set_nodelay(true).unwrap();
+        Self { stream, pending: Vec::new() }
+    }
+
+    /// Connects from one of this machine's addresses: every `127.x.y.z` is one.
+    ///
+    /// # Panics
+    /// When the connection fails.
+    #[must_use]
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket
+            .connect_timeout(&address.into(), PATIENCE)
+            .unwrap_or_else(|e| panic!("cannot connect from {source} to {address}: {e}"));
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).unwrap();
         Self { stream, pending: Vec::new() }
     }

@@ -42,6 +42,13 @@ pub fn of_python(name: &str) -> PathBuf {
     program
 }
 
+/// kubectl, from the Python environment or the system's.
+#[must_use]
+pub fn kubectl() -> PathBuf {
+    let installed = dependencies().join("venv/bin/kubectl");
+    if installed.exists() { installed } else { PathBuf::from("kubectl") }
+}
+
 /// A client's command without this machine's own proxy settings and credentials.
 #[must_use]
 pub fn client(program: impl AsRef<std::ffi::OsStr>) -> Command {

@@ -7,7 +7,11 @@ use egret_config::Overrides;
 
 use crate::ca::CaArgs;
 use crate::certs::CertsArgs;
+use crate::controller::ControllerArgs;
 use crate::flows::FlowsArgs;
+use crate::import::ImportArgs;
+use crate::netpol::NetpolArgs;
+use crate::node::NodeArgs;
 use crate::policy::PolicyArgs;
 
 /// Egret, a strict and fast HTTP proxy for outbound traffic.
@@ -28,13 +32,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the proxy; `egret` alone does the same with the defaults and the environment
     Proxy(Box<ProxyArgs>),
-    /// Check configuration files: every error at once, exit status 1 if there is one
+    /// Check configuration files and objects of a cluster: every error at once, exit status 1 if there is one
     Check(CheckArgs),
     /// Print what a configuration file may hold: schema, reference or example
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Make certificates for TLS to the proxy, look at them, renew them
     Certs(Box<CertsArgs>),
+    /// Run the controller of a cluster: injection into pods, NO_PROXY, CAs, status
+    Controller(Box<ControllerArgs>),
     /// Show, export and change the CA that signs for origins when TLS is intercepted
     Ca(Box<CaArgs>),
     /// Add, check, remove and list the users of an htpasswd file
@@ -44,6 +50,14 @@ pub(crate) enum Command {
     Flows(Box<FlowsArgs>),
     /// Test, explain, suggest, backtest and lint policies
     Policy(Box<PolicyArgs>),
+    /// Print the definitions of the custom resources, for `kubectl apply --server-side -f -`
+    Crds,
+    /// Make an EgressProxy out of what AKS, OpenShift or Banzai's Istio operator call their proxy
+    Import(ImportArgs),
+    /// Write NetworkPolicies that make the proxy the only way out of namespaces
+    Netpol(Box<NetpolArgs>),
+    /// Make a node's container runtime, kubelet, apt and shells use the proxy, and trust its CA
+    Node(Box<NodeArgs>),
     /// Print why requests are refused or fail: the table of reason codes, in Markdown
     Reasons,
 }
@@ -136,7 +150,7 @@ pub(crate) enum Hash {
 /// `egret check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration files (YAML), each checked by itself
+    /// The files (YAML), each checked by itself: configurations, or policies and EgressProxy objects of a cluster
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How the result is written
@@ -220,6 +234,9 @@ pub(crate) struct ProxyArgs {
     /// Directory for what has to survive a restart: the instance's name in `Via`, the CA of interception, and flows
     #[arg(long, value_name = "DIR", env = "EGRET_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
+    /// How long requests and tunnels may take to end after SIGTERM, as in 5m [default: 25s]
+    #[arg(long, value_name = "DURATION", env = "EGRET_DRAIN_TIMEOUT")]
+    pub drain_timeout: Option<String>,
     /// Worker threads; 0 is one for each core [default: 0]
     #[arg(long, value_name = "N", env = "EGRET_WORKERS")]
     pub workers: Option<u32>,
@@ -254,6 +271,7 @@ impl ProxyArgs {
             capture: self.capture.clone(),
             intercept: self.intercept,
             workers: self.workers,
+            drain_timeout: self.drain_timeout.clone(),
         }
     }
 }

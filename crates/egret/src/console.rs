@@ -7,11 +7,15 @@ use std::thread;
 use std::time::SystemTime;
 
 use egret_config::ConsoleConfig;
-use egret_console::console::{Console, ConsoleSettings, MAGIC_HOST, PoliciesInForce, Proxy, Secret};
+use egret_console::console::{
+    Console, ConsoleSettings, MAGIC_HOST, PoliciesInForce, Proxy, RejectionFacts, ReplayOrder, Secret,
+};
+use egret_core::flow_id::FlowId;
 use egret_flows::store::FlowStore;
 use egret_proxy::listener;
+use egret_proxy::replay::ReplayRequest;
 use egret_tls::interception::CaSet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cli::ProxyArgs;
@@ -24,6 +28,8 @@ const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 pub(crate) const TOKEN_VARIABLE: &str = "EGRET_CONSOLE_TOKEN";
 /// The file in the state directory in which the token is left for `egret flows`.
 pub(crate) const TOKEN_FILE: &str = "console-token";
+/// Files that change rules of the console may answer with, in the state directory.
+const ANSWERS: &str = "answers";
 /// The shortest token and password that are taken.
 const SHORTEST_TOKEN: usize = 16;
 const SHORTEST_PASSWORD: usize = 8;
@@ -83,6 +89,7 @@ pub(crate) fn bind(args: &ProxyArgs, config: &ConsoleConfig) -> Result<Option<Bo
         read_only_token: read(&config.read_only_token_file, SHORTEST_TOKEN)?,
         password: read(&config.password_file, SHORTEST_PASSWORD)?,
         names: config.names.clone(),
+        answer_files: config.answer_files.clone(),
         token: token.clone().unwrap_or_else(Secret::random),
     };
     Ok(Some(BoundConsole { listener, address, settings, made: token.is_none() }))
@@ -118,7 +125,11 @@ fn secret(path: &Path, shortest: usize) -> Result<Secret, String> {
 impl BoundConsole {
     /// Serves it on threads of its own, beside the data path.
     pub(crate) fn start(self, app: &Arc<App>, store: FlowStore) -> ConsoleServer {
-        let Self { listener, address, settings, made } = self;
+        let Self { listener, address, mut settings, made } = self;
+        if settings.answer_files.is_none() {
+            let state = app.args.state_dir.clone().or_else(crate::machine::default_state_dir);
+            settings.answer_files = state.map(|state| state.join(ANSWERS));
+        }
         if let Some(directory) = app.args.state_dir.clone().or_else(crate::machine::default_state_dir)
             && let Err(error) = leave_token(&directory, &settings.token)
         {
@@ -134,7 +145,7 @@ impl BoundConsole {
             false => format!("http://{host}/"),
         };
         let proxy = Around { app: app.clone(), url: format!("http://{host}"), started: Timestamp::now() };
-        let console = Console::new(settings, store, Box::new(proxy));
+        let console = Console::new(settings, store, app.changes.clone(), Box::new(proxy));
         let started = thread::Builder::new().name("console".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -209,7 +220,7 @@ impl Proxy for Around {
                 "redactedHeaders": egret_flows::redact::RedactionSettings::default().headers,
             },
             "features": {
-                "intercept": self.intercepts(), "replay": false, "breakpoints": false, "changes": false, "policy": true,
+                "intercept": self.intercepts(), "replay": true, "breakpoints": true, "changes": true, "policy": true,
             },
         })
     }
@@ -226,6 +237,39 @@ impl Proxy for Around {
     fn explain(&self, question: &Value) -> Result<Value, String> {
         let gate = &self.app.server.snapshot().gate;
         policy::explain_for_console(gate, question, SystemTime::now(), self.intercepts())
+    }
+
+    fn rejections(&self) -> Vec<RejectionFacts> {
+        let Some(interceptor) = interception::lock(&self.app.intercepting).interceptor() else {
+            return Vec::new();
+        };
+        let now = Timestamp::now();
+        // Rules may say otherwise for their hosts.
+        let usual = self.app.server.snapshot().interception.tunnel_pinned;
+        let usual = SignedDuration::try_from(usual).unwrap_or(SignedDuration::MAX);
+        let rejections = interceptor.rejections.list().into_iter();
+        rejections
+            .map(|(identity, host, refused)| {
+                let until = interceptor.rejections.pinned_until(&identity, &host, usual, now);
+                RejectionFacts {
+                    host: host.to_string(),
+                    alert: refused.end.alert(),
+                    kind: refused.rejection.code(),
+                    advice: refused.rejection.advice(),
+                    count: refused.count,
+                    last_seen: format!("{:.3}", refused.last),
+                    passthrough_until: until.map(|until| format!("{until:.3}")),
+                    identity,
+                }
+            })
+            .collect()
+    }
+
+    fn replay(&self, order: ReplayOrder) -> Result<FlowId, String> {
+        let ReplayOrder { replay, http2, user, from } = order;
+        let request =
+            ReplayRequest { of: replay.of, request: replay.request, body: replay.body, http2, user, from };
+        self.app.server.replay(request).map_err(|error| error.to_string())
     }
 
     fn ca(&self) -> Result<CaSet, String> {

@@ -41,6 +41,10 @@ impl Diagnostics {
 
 /// `RUST_LOG`, where it is set, stands above the setting.
 fn filter(level: LogLevel) -> EnvFilter {
-    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| level.as_str().to_owned());
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| match level {
+        LogLevel::Debug | LogLevel::Trace => level.as_str().to_owned(),
+        // It repeats at each try what is said here once.
+        level => format!("{},kube_runtime=error,kube_client=error", level.as_str()),
+    });
     EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(level.as_str()))
 }

@@ -4,7 +4,6 @@ mod args;
 mod client;
 mod print;
 mod replay;
-mod shape;
 mod source;
 mod tail;
 
@@ -17,6 +16,7 @@ use std::process::ExitCode;
 use egret_config::Compiled;
 use egret_core::policy::model::{CaptureLevel, CapturePlan};
 use egret_core::settings::{FlowRedaction, FlowSettings};
+use egret_flows::changes::{ChangeError, Changes, HoldLimits};
 use egret_flows::redact::{BadPath, RedactionSettings};
 use egret_flows::store::{FlowStore, StoreError, StoreSettings};
 
@@ -71,6 +71,21 @@ fn redaction(settings: &FlowRedaction) -> RedactionSettings {
         form_fields: settings.form_fields.clone(),
         json_paths: settings.json_paths.clone(),
     })
+}
+
+/// Puts the change rules of a configuration into force, and the bounds of breakpoints.
+///
+/// # Errors
+/// There are too many, with those of the console; then nothing changes.
+pub(crate) fn put_changes_into_force(changes: &Changes, compiled: &Compiled) -> Result<(), ChangeError> {
+    changes.set_configured(&compiled.changes)?;
+    let (limits, timeouts) = (&compiled.snapshot.limits, &compiled.snapshot.timeouts);
+    changes.set_limits(HoldLimits {
+        flows: limits.held_flows,
+        body_bytes: limits.held_body_bytes,
+        time: timeouts.held,
+    });
+    Ok(())
 }
 
 /// Sets what is captured where nobody wrote it: without a configuration file, heads, if there is a console to

@@ -1,15 +1,23 @@
 //! `egret`: the command line, and the wiring of the parts.
 
+mod api_server;
 mod banner;
 mod ca;
 mod certs;
 mod check;
 mod cli;
+mod cluster;
+mod cluster_policies;
 mod console;
+mod controller;
+mod crds;
 mod diagnostics;
 mod flows;
+mod import;
 mod interception;
 mod machine;
+mod netpol;
+mod node;
 mod otlp;
 mod policy;
 mod proxy;
@@ -37,10 +45,15 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Reference)) => print(&egret_config::reference()),
         Some(Command::Config(ConfigCommand::Example)) => print(&egret_config::example()),
         Some(Command::Certs(args)) => certs::run(&args),
+        Some(Command::Controller(args)) => controller::run(&args),
         Some(Command::Ca(args)) => ca::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Flows(args)) => flows::run(&args),
+        Some(Command::Netpol(args)) => netpol::run(&args),
+        Some(Command::Node(args)) => node::run(&args),
         Some(Command::Users(command)) => users::run(&command),
+        Some(Command::Crds) => crds::run(),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Reasons) => print(&reasons::markdown()),
     }
 }

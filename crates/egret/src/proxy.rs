@@ -8,21 +8,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use egret_config::{Compiled, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
+use egret_config::{Compiled, Config, ConsoleConfig, ListCache, Loaded, LogFormat, TracingSettings};
 use egret_console::{AdminState, MetricsText, Readiness};
 use egret_core::settings::{FlowSettings, HttpSettings, Snapshot};
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
+use egret_kube::policies::PolicyChanges;
 use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Limit, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ProxyArgs;
+use crate::cluster::Sinks;
+use crate::cluster_policies::{self, Policies};
 use crate::console::ConsoleServer;
 use crate::diagnostics::Diagnostics;
 use crate::interception::Intercepting;
@@ -58,12 +62,18 @@ pub(crate) struct App {
     pub fixed: Fixed,
     /// The store of flows, where there is one.
     pub flows: Option<FlowStore>,
+    /// Change rules, breakpoints, and what is held.
+    pub changes: Changes,
     /// Where the console is, if there is one.
     pub console: Option<SocketAddr>,
     /// Files of lists that were read, so that a reload reads what has changed alone.
     pub lists: Mutex<ListCache>,
     /// What signs for origins.
     pub intercepting: Mutex<Intercepting>,
+    /// The configuration in force, for when policies of the cluster change.
+    pub config: Mutex<Config>,
+    /// The policies of the cluster.
+    pub policies: Policies,
 }
 
 /// Settings that are fixed for the life of the process.
@@ -75,6 +85,7 @@ pub(crate) struct Fixed {
     admin: Option<SocketAddr>,
     console: ConsoleConfig,
     tracing: Option<TracingSettings>,
+    kubernetes: Option<egret_config::KubernetesSettings>,
     log_format: LogFormat,
     /// The store of flows, but for what is taken out of them, and whether there is one.
     flows: FlowSettings,
@@ -95,6 +106,7 @@ impl Fixed {
             admin: compiled.admin,
             console: compiled.console.clone(),
             tracing: compiled.tracing.clone(),
+            kubernetes: compiled.kubernetes.clone(),
             log_format: compiled.log.format,
             flows: FlowSettings { redaction: Default::default(), ..compiled.flows.clone() },
             flows_wanted: flows::are_wanted(compiled, has_console),
@@ -146,10 +158,18 @@ async fn serve(
     loaded: Loaded,
     listeners: Vec<ListenerSlot>,
     diagnostics: Diagnostics,
-    lists: ListCache,
+    mut lists: ListCache,
 ) -> Result<(), Failure> {
-    let Loaded { mut compiled, files, .. } = loaded;
     machine::raise_descriptor_limit();
+    let policies = cluster_policies::start(loaded.compiled.kubernetes.as_ref())
+        .await
+        .map_err(failure("the policies of the cluster cannot be read"))?;
+    let policy_changes = policies.as_ref().map(|policies| policies.listen());
+    let loaded = match policies {
+        Some(_) => with_policies(&args, loaded.config, &mut lists, &policies)?,
+        None => loaded,
+    };
+    let Loaded { config, mut compiled, files } = loaded;
     let workers = worker_count(compiled.process.workers);
     reload::warn(&compiled);
     crate::tls::warn(&listeners);
@@ -174,6 +194,9 @@ async fn serve(
         ),
         false => None,
     };
+    let changes = Changes::default();
+    flows::put_changes_into_force(&changes, &compiled)
+        .map_err(|error| failure("the change rules cannot be put into force")(error.to_string()))?;
     let snapshot = compiled.snapshot;
 
     let intercepting = Intercepting::start(&snapshot.interception, args.state_dir.as_deref())
@@ -184,13 +207,24 @@ async fn serve(
         .map_err(|error| failure("the access log cannot be opened")(error.to_string()))?;
     let log = Arc::new(log);
     let exporter = start_exporter(compiled.tracing.as_ref(), &snapshot)?;
-    let credentials = Credentials::new(&snapshot, upstream.clone())
+    let cluster = match compiled.kubernetes {
+        Some(settings) => {
+            let started = crate::cluster::start(settings).await;
+            Some(started.map_err(failure("the cluster cannot be watched (`kubernetes`)"))?)
+        }
+        None => None,
+    };
+    let workloads = crate::cluster::workloads(cluster.as_ref());
+    let credentials = Credentials::new(&snapshot, upstream.clone(), workloads.clone())
         .map_err(|error| failure("credentials cannot be checked")(error.to_string()))?;
     let credentials = Arc::new(credentials);
     let handshakes: Arc<AtomicUsize> = Arc::default();
     let mut sources = sources(&upstream, &credentials, &log, exporter.as_ref());
     let open = handshakes.clone();
     sources.handshakes = Some(Box::new(move || open.load(Ordering::Relaxed) as u64));
+    if let Some(cluster) = cluster.clone() {
+        sources.workloads = Some(Box::new(move || crate::cluster::figures(&cluster)));
+    }
     if let Some(flows) = flows.clone() {
         sources.flows = Some(Box::new(move || flows.counts()));
     }
@@ -202,10 +236,20 @@ async fn serve(
             ca_not_after: interceptor.minter.ca().not_after().as_second(),
         })
     }));
+    let (asked, of_origins) = (minting.clone(), upstream.clone());
+    sources.limits = Some(Box::new(move || {
+        let rejections = asked.load().as_ref().map_or(0, |interceptor| interceptor.rejections.evicted());
+        vec![
+            (Limit::MetOrigins, of_origins.met().evicted()),
+            (Limit::Rejections, rejections),
+            (Limit::UpstreamTlsConfigurations, of_origins.tls_overflows()),
+        ]
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
     metrics.limit_client_names(snapshot.limits.client_names);
+    metrics.limit_workload_names(snapshot.limits.workload_names);
     metrics.limit_policy_rules(snapshot.limits.policy_rules);
     metrics.config_loaded(snapshot.generation);
     // Without anybody to look at them, flows are not kept.
@@ -221,10 +265,14 @@ async fn serve(
         interception: minting,
         draining: Default::default(),
         trace_ratio: compiled.tracing.as_ref().map(|settings| settings.sample),
-        sink: exporter
-            .as_ref()
-            .map(|exporter| Arc::new(exporter.handle()) as Arc<dyn egret_proxy::worker::RecordSink>),
+        workloads,
+        sink: Sinks {
+            exporter: exporter.as_ref().map(|exporter| Box::new(exporter.handle()) as _),
+            cluster: cluster.clone(),
+        }
+        .into_sink(),
         flows: flows.clone(),
+        changes: changes.clone(),
     });
     let server = Server::start(&snapshot, bound, shared, metrics.clone(), &log, workers)
         .map_err(|error| failure("the workers cannot be started")(error.to_string()))?;
@@ -240,10 +288,21 @@ async fn serve(
         listeners,
         fixed,
         flows,
+        changes,
         console: console_address,
         lists,
         intercepting: Mutex::new(intercepting),
+        config: Mutex::new(config),
+        policies,
     });
+    if let Some(cluster) = &cluster {
+        let app = Arc::downgrade(&app);
+        cluster.on_change(Box::new(move |addresses| {
+            if let Some(app) = app.upgrade() {
+                app.server.recheck_clients(addresses);
+            }
+        }));
+    }
     let files = files.into_iter().chain(interception::lock(&app.intercepting).files()).collect();
     if let Some(admin) = admin {
         serve_admin(&app, admin);
@@ -252,7 +311,7 @@ async fn serve(
     // Before anybody is told that it is ready, and may send one.
     let signals = Signals::listen()?;
     announce(&app, admin_address, console.as_ref(), &snapshot);
-    live(&app, signals, files).await?;
+    live(&app, signals, files, policy_changes).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
         flows.close();
@@ -261,6 +320,20 @@ async fn serve(
         exporter.flush(FLUSH);
     }
     Ok(())
+}
+
+/// The configuration together with the policies of the cluster.
+fn with_policies(
+    args: &ProxyArgs,
+    config: Config,
+    lists: &mut ListCache,
+    policies: &Policies,
+) -> Result<Loaded, Failure> {
+    let current = cluster_policies::current(policies);
+    egret_config::again(config, args.config.as_deref(), 1, lists, &current).map_err(|problems| Failure {
+        what: "the configuration cannot be taken into use".to_owned(),
+        why: problems.iter().map(egret_config::Problem::one_line).collect::<Vec<_>>().join("; "),
+    })
 }
 
 /// Worker threads for a setting, 0 being one for each core that the process may use (the cgroup's
@@ -381,9 +454,11 @@ fn sources(
         })),
         credentials: Some(Box::new(move || credentials.figures())),
         interception: None,
+        limits: None,
         handshakes: None,
         certificates: None,
         flows: None,
+        workloads: None,
         access_log_dropped: Some(Box::new(move || log.dropped())),
         spans_dropped: exporter.map(|exporter| {
             let dropped = exporter.dropped();
@@ -419,6 +494,7 @@ fn serve_admin(app: &Arc<App>, admin: TcpListener) {
         listeners: banner::listeners(app).map(|(url, what)| format!("{url} ({what})")).collect(),
         readiness: Box::new(move || match ready.server.draining() {
             true => Readiness::Draining,
+            false if !cluster_policies::are_read(&ready.policies) => Readiness::Starting,
             false => Readiness::Ready,
         }),
         metrics: Box::new(move |accept| {
@@ -496,7 +572,12 @@ impl Signals {
 }
 
 /// Lives until a signal says otherwise, and ends in order.
-async fn live(app: &Arc<App>, signals: Signals, files: Vec<PathBuf>) -> Result<(), Failure> {
+async fn live(
+    app: &Arc<App>,
+    signals: Signals,
+    files: Vec<PathBuf>,
+    mut policy_changes: Option<PolicyChanges>,
+) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hang_up, mut user } = signals;
     let mut watcher = reload::Watcher::new(files);
     let interrupted = loop {
@@ -510,6 +591,7 @@ async fn live(app: &Arc<App>, signals: Signals, files: Vec<PathBuf>) -> Result<(
                 }
             }
             () = watcher.changed() => watcher = reload::reload(app, watcher, "a changed file"),
+            () = cluster_policies::changed(&mut policy_changes) => watcher = reload::take_policies(app, watcher),
         }
     };
     notify(&[sd_notify::NotifyState::Stopping]);

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use egret_config::{ClusterPolicy, ListCache, Loaded, Problem};
 use egret_core::settings::DrainSettings;
 
 use crate::proxy::{App, Fixed, settle};
-use crate::{flows, interception};
+use crate::{cluster_policies, flows, interception};
 
 /// How often files are looked at. Looking is a few system calls, and works on every file system,
 /// behind every kind of symbolic link.
@@ -75,13 +76,36 @@ fn look(files: &[PathBuf]) -> Vec<Option<State>> {
 /// Reads the configuration again and puts it into force, wholly or not at all. Gives the watcher for
 /// the files that it refers to now.
 pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
+    let (path, overrides) = (app.args.config.as_deref(), app.args.overrides());
+    let load = |generation, lists: &mut ListCache, policies: &[Arc<ClusterPolicy>]| {
+        egret_config::load_beside(path, &overrides, generation, lists, policies)
+    };
+    put_into_force(app, watcher, cause, load)
+}
+
+/// Puts the policies that the cluster has now into force, with the configuration as it was read last.
+pub(crate) fn take_policies(app: &Arc<App>, watcher: Watcher) -> Watcher {
+    let path = app.args.config.as_deref();
+    let config = app.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let load = |generation, lists: &mut ListCache, policies: &[Arc<ClusterPolicy>]| {
+        egret_config::again(config, path, generation, lists, policies)
+    };
+    put_into_force(app, watcher, "policies of the cluster", load)
+}
+
+fn put_into_force(
+    app: &Arc<App>,
+    watcher: Watcher,
+    cause: &str,
+    load: impl FnOnce(u64, &mut ListCache, &[Arc<ClusterPolicy>]) -> Result<Loaded, Vec<Problem>>,
+) -> Watcher {
     let generation = app.server.generation() + 1;
     let watcher = Watcher::new(watcher.files);
     let of_ca: Vec<_> = interception::lock(&app.intercepting).files().collect();
-    let (path, overrides) = (app.args.config.as_deref(), app.args.overrides());
+    let policies = cluster_policies::current(&app.policies);
     let loaded = {
         let mut lists = app.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        egret_config::load_with(path, &overrides, generation, &mut lists)
+        load(generation, &mut lists, &policies)
     };
     let loaded = loaded.and_then(|loaded| {
         let listeners = crate::tls::load(&loaded, &app.listeners)?;
@@ -99,16 +123,18 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
             };
             refused(app, cause, &why);
             // What the refused configuration refers to is where it may be put right.
+            let (path, overrides) = (app.args.config.as_deref(), app.args.overrides());
             let files = watcher.files.iter().cloned().chain(egret_config::files_of(path, &overrides));
             let files = files.chain(of_ca).collect();
             return watcher.followed_by(files);
         }
     };
+    let config = loaded.config;
     let mut compiled = loaded.compiled;
     let files = watcher.followed_by(loaded.files.into_iter().chain(of_ca).collect());
     if Fixed::of(&compiled, app.console.is_some()) != app.fixed {
         tracing::warn!(
-            "addresses, TLS on or off, admin, console, workers, tracing, log.format and flows change with a restart; the rest is in force now"
+            "addresses, TLS on or off, admin, console, workers, tracing, kubernetes, log.format and flows change with a restart; the rest is in force now"
         );
     }
     settle(&mut compiled, &app.server.addresses, &app.bound, &app.instance);
@@ -136,6 +162,7 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     crate::tls::apply(&app.listeners, &listeners);
     app.server.recheck();
     app.metrics.limit_client_names(compiled.snapshot.limits.client_names);
+    app.metrics.limit_workload_names(compiled.snapshot.limits.workload_names);
     app.metrics.limit_policy_rules(compiled.snapshot.limits.policy_rules);
     if let Err(error) = app.log.apply(&compiled.snapshot.access_log) {
         tracing::error!(%error, "the access log stays as it was");
@@ -145,7 +172,11 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
     {
         tracing::error!(%error, "flows are redacted as before");
     }
+    if let Err(error) = flows::put_changes_into_force(&app.changes, &compiled) {
+        tracing::error!(%error, "the change rules stay as they were");
+    }
     app.diagnostics.set_level(compiled.log.level);
+    *app.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     app.metrics.config_reloaded(generation);
     tracing::info!(generation, cause, "the configuration was reloaded");
     files
@@ -155,6 +186,11 @@ pub(crate) fn reload(app: &Arc<App>, watcher: Watcher, cause: &str) -> Watcher {
 pub(crate) fn warn(compiled: &egret_config::Compiled) {
     for warning in &compiled.warnings {
         tracing::warn!("configuration: {}", warning.one_line());
+    }
+    for policy in &compiled.left_out {
+        for problem in &policy.problems {
+            tracing::error!(policy = policy.name, "a policy of the cluster is left out: {problem}");
+        }
     }
 }
 

@@ -134,7 +134,7 @@ fn main() {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64)
     });
     println!("seed {seed}");
-    let targets: [Target; 16] = [
+    let targets: [Target; 17] = [
         ("request", egret_fuzz::request),
         ("response", egret_fuzz::response),
         ("chunked", egret_fuzz::chunked),
@@ -144,6 +144,7 @@ fn main() {
         ("credentials", egret_fuzz::credentials),
         ("certificates", egret_fuzz::certificates),
         ("hello", egret_fuzz::hello),
+        ("object", egret_fuzz::object),
         ("when", egret_fuzz::when),
         ("origin", egret_fuzz::origin),
         ("filter", egret_fuzz::filter),

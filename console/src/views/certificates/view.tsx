@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { getJson } from "../../api/client";
-import type { Ca } from "../../api/types";
+import type { Ca, CaRejection } from "../../api/types";
 import { clients } from "../../lib/instructions";
 import { bytes, whole } from "../../lib/format";
 import { listen } from "../../state/live";
@@ -17,6 +17,17 @@ const FORMATS: Record<NonNullable<Ca["downloads"]>[number]["format"], [string, s
   der: ["DER", "Windows, Android, iOS, Firefox: open the file"],
   p12: ["PKCS#12", "A truststore for Java: the public roots and this CA, no key"],
   bundle: ["Bundle", "The public roots and this CA, for programs whose setting replaces the roots"],
+};
+
+const KINDS: Record<CaRejection["kind"], string> = {
+  "ca-not-trusted": "CA not trusted",
+  pinned: "pinned",
+  clock: "clock",
+  certificate: "certificate",
+  "nothing-in-common": "nothing in common",
+  "gave-up": "gave up",
+  "timed-out": "timed out",
+  protocol: "protocol",
 };
 
 export function CertificatesView(): JSX.Element {
@@ -64,13 +75,14 @@ export function CertificatesView(): JSX.Element {
             <section class="card flush">
               <header><h2>Clients that rejected it</h2><span class="faint">without the CA, or pinned to the origin's own certificate</span></header>
               <table class="table">
-                <thead><tr><th>Identity</th><th>Host</th><th>Alert</th><th class="right">Times</th><th>Last</th><th>Passed through</th></tr></thead>
+                <thead><tr><th>Identity</th><th>Host</th><th>Alert</th><th>What to do</th><th class="right">Times</th><th>Last</th><th>Passed through</th></tr></thead>
                 <tbody>
                   {ca.rejections.map((rejection, i) => (
                     <tr key={i}>
                       <td class="break"><Hostile text={rejection.identity} /></td>
                       <td class="break"><Hostile text={rejection.host} mono /></td>
-                      <td>{rejection.alert && <code>{rejection.alert}</code>}</td>
+                      <td>{rejection.alert ? <code>{rejection.alert}</code> : <span class="faint">none</span>}</td>
+                      <td><span class="chip">{KINDS[rejection.kind]}</span> {rejection.advice}</td>
                       <td class="right num">{whole(rejection.count)}</td>
                       <td><Ago time={rejection.lastSeen} /></td>
                       <td>{rejection.passthroughUntil ? <>ends <Ago time={rejection.passthroughUntil} /></> : <span class="faint">no</span>}</td>

@@ -5,12 +5,15 @@ import { useEffect, useState } from "preact/hooks";
 import { change, getJson } from "../../api/client";
 import type { Breakpoint, ChangeAction, ChangeRule, Held } from "../../api/types";
 import { count } from "../../lib/format";
+import { plainKey } from "../../lib/keys";
 import { held } from "../../state/held";
 import { listen } from "../../state/live";
 import { complain, go, now, readOnly, say, server } from "../../state/ui";
 import { Ago, Button, Empty, Field, Hostile, Modal, Trouble, useLoad } from "../../ui/basics";
 import { Icon } from "../../ui/icons";
 import { StatusChip } from "../traffic/columns";
+import { ACTIONS, ActionFields, BLANK, describe, kindOf, type ActionKind } from "./actions";
+import { release } from "./release";
 
 export function ChangesView(): JSX.Element {
   const points = useLoad((signal) => getJson<{ breakpoints: Breakpoint[]; held: Held[] }>("/breakpoints", {}, signal), "breakpoints");
@@ -30,6 +33,29 @@ export function ChangesView(): JSX.Element {
       }),
     [],
   );
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      const target = event.target as HTMLElement;
+      const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+      const key = plainKey({ key: event.key, ctrlKey: event.ctrlKey, metaKey: event.metaKey, altKey: event.altKey, typing });
+      const first = held.value[0];
+      const act: Record<string, (() => void) | false | undefined> = {
+        a: first && (() => void release(first, { action: "go-on" }).then(points.again)),
+        A: first && (() => void goOnWithAll().then(points.again)),
+        X: first && (() => void release(first, { action: "drop" }).then(points.again)),
+        e: first && (() => go("traffic", { flow: first.flow.id })),
+        n: () => setEditRule("new"),
+        b: () => setEditPoint("new"),
+      };
+      const run = key !== undefined && !typing && !readOnly.value && act[key];
+      if (!run) return;
+      event.preventDefault();
+      run();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  });
   const features = server.value?.features;
   const act = async (what: () => Promise<unknown>, again: () => void) => {
     try {
@@ -48,7 +74,12 @@ export function ChangesView(): JSX.Element {
 
       {held.value.length > 0 && (
         <section class="card flush attention">
-          <header><h2><Icon name="hold" /> Held now</h2></header>
+          <header>
+            <h2><Icon name="hold" /> Held now</h2>
+            <span class="faint">When nobody looks at the console any more, everything goes on.</span>
+            <span class="spring" />
+            {held.value.length > 1 && <Button small disabled={readOnly.value} title="Let everything go on (A)" onClick={() => void goOnWithAll().then(points.again)}>Go on with all</Button>}
+          </header>
           <table class="table">
             <tbody>
               {held.value.map((entry) => (
@@ -60,8 +91,8 @@ export function ChangesView(): JSX.Element {
                   <td class="num">{Math.max(0, Math.ceil((Date.parse(entry.deadline) - now.value) / 1000))} s</td>
                   <td class="actions">
                     <Button small icon="edit" onClick={() => go("traffic", { flow: entry.flow.id })}>Look, edit</Button>
-                    <Button small kind="danger" disabled={readOnly.value} onClick={() => void act(() => change("POST", `/held/${entry.flow.id}`, { action: "drop" }), points.again)}>Drop</Button>
-                    <Button small kind="main" disabled={readOnly.value} onClick={() => void act(() => change("POST", `/held/${entry.flow.id}`, { action: "go-on" }), points.again)}>Go on</Button>
+                    <Button small kind="danger" disabled={readOnly.value} title="Refuse it (X: the first)" onClick={() => void release(entry, { action: "drop" }).then(points.again)}>Drop</Button>
+                    <Button small kind="main" disabled={readOnly.value} title="Let it go on as it is (a: the first)" onClick={() => void release(entry, { action: "go-on" }).then(points.again)}>Go on</Button>
                   </td>
                 </tr>
               ))}
@@ -137,6 +168,10 @@ export function ChangesView(): JSX.Element {
   );
 }
 
+async function goOnWithAll(): Promise<void> {
+  for (const entry of held.value) await release(entry, { action: "go-on" });
+}
+
 function Switch({ on, label, onChange, disabled }: { on: boolean; label: string; onChange: (on: boolean) => void; disabled?: boolean }): JSX.Element {
   return <button type="button" role="switch" class="switch" aria-checked={on} aria-label={label} disabled={(disabled ?? false) || readOnly.value} onClick={() => onChange(!on)}><i /></button>;
 }
@@ -147,24 +182,6 @@ function bare(point: Breakpoint): Omit<Breakpoint, "id" | "hits"> {
 
 function bareRule(rule: ChangeRule): Pick<ChangeRule, "name" | "filter" | "enabled" | "actions"> {
   return { name: rule.name, filter: rule.filter, enabled: rule.enabled, actions: rule.actions };
-}
-
-/** What an action does, in words. */
-export function describe(action: ChangeAction): string {
-  switch (action.do) {
-    case "set-header":
-      return `set ${action.name}: ${action.value} in the ${action.side}`;
-    case "remove-header":
-      return `remove ${action.name} from the ${action.side}`;
-    case "rewrite-target":
-      return `rewrite ${action.match} to ${action.with}`;
-    case "answer":
-      return `answer ${action.status} ${action.file ? `from ${action.file}` : `with ${action.body?.length ?? 0} characters`}`;
-    case "delay":
-      return `delay by ${action.ms} ms`;
-    case "block":
-      return "block";
-  }
 }
 
 function BreakpointDialog({ point, onClose, onDone }: { point: Breakpoint | "new"; onClose: () => void; onDone: () => void }): JSX.Element {
@@ -204,27 +221,9 @@ function BreakpointDialog({ point, onClose, onDone }: { point: Breakpoint | "new
   );
 }
 
-const BLANK: Record<ChangeAction["do"], ChangeAction> = {
-  "set-header": { do: "set-header", side: "request", name: "", value: "" },
-  "remove-header": { do: "remove-header", side: "request", name: "" },
-  "rewrite-target": { do: "rewrite-target", match: "", with: "" },
-  answer: { do: "answer", status: 200, contentType: "application/json", body: "" },
-  delay: { do: "delay", ms: 1000 },
-  block: { do: "block" },
-};
-
-const ACTION_WORDS: Record<ChangeAction["do"], string> = {
-  "set-header": "Set a header",
-  "remove-header": "Remove a header",
-  "rewrite-target": "Rewrite the target",
-  answer: "Answer",
-  delay: "Delay",
-  block: "Block",
-};
-
 function RuleDialog({ rule, onClose, onDone }: { rule: ChangeRule | "new"; onClose: () => void; onDone: () => void }): JSX.Element {
   const known = rule === "new" ? undefined : rule;
-  const [actions, setActions] = useState<ChangeAction[]>(known?.actions ?? [BLANK["set-header"]]);
+  const [actions, setActions] = useState<ChangeAction[]>(known?.actions ?? [BLANK.setRequestHeader]);
   const [failure, setFailure] = useState<unknown>();
   const save = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -251,53 +250,17 @@ function RuleDialog({ rule, onClose, onDone }: { rule: ChangeRule | "new"; onClo
           <legend>Does</legend>
           {actions.map((action, i) => (
             <div key={i} class="action-row">
-              <select aria-label="Action" value={action.do} onChange={(event) => set(i, BLANK[event.currentTarget.value as ChangeAction["do"]])}>
-                {Object.entries(ACTION_WORDS).map(([value, label]) => <option key={value} value={value} selected={value === action.do}>{label}</option>)}
+              <select aria-label="Action" value={kindOf(action)} onChange={(event) => set(i, BLANK[event.currentTarget.value as ActionKind])}>
+                {Object.entries(ACTIONS).map(([value, label]) => <option key={value} value={value} selected={value === kindOf(action)}>{label}</option>)}
               </select>
               <ActionFields action={action} onChange={(changed) => set(i, changed)} />
               <Button icon="close" kind="quiet" small title="Remove this action" disabled={actions.length === 1} onClick={() => setActions(actions.filter((_, j) => j !== i))} />
             </div>
           ))}
-          <Button icon="plus" small onClick={() => setActions([...actions, BLANK["set-header"]])}>Action</Button>
+          <Button icon="plus" small onClick={() => setActions([...actions, BLANK.setRequestHeader])}>Action</Button>
         </fieldset>
         <div class="form-end"><Button onClick={onClose}>Cancel</Button><Button submit kind="main">Save</Button></div>
       </form>
     </Modal>
   );
-}
-
-function ActionFields({ action, onChange }: { action: ChangeAction; onChange: (action: ChangeAction) => void }): JSX.Element | null {
-  const text = (label: string, value: string, change: (value: string) => ChangeAction, required = true) => (
-    <input aria-label={label} placeholder={label} class="mono" value={value} required={required} spellcheck={false} onInput={(event) => onChange(change(event.currentTarget.value))} />
-  );
-  const number = (label: string, value: number, min: number, max: number, change: (value: number) => ChangeAction) => (
-    <label class="inline-check">{label} <input type="number" value={value} min={min} max={max} required onInput={(event) => onChange(change(Number(event.currentTarget.value)))} /></label>
-  );
-  const side = (current: "request" | "response", change: (side: "request" | "response") => ChangeAction) => (
-    <select aria-label="Side" onChange={(event) => onChange(change(event.currentTarget.value as "request"))}>
-      <option value="request" selected={current === "request"}>of the request</option>
-      <option value="response" selected={current === "response"}>of the response</option>
-    </select>
-  );
-  switch (action.do) {
-    case "set-header":
-      return <>{side(action.side, (to) => ({ ...action, side: to }))}{text("Name", action.name, (name) => ({ ...action, name }))}{text("Value", action.value, (value) => ({ ...action, value }), false)}</>;
-    case "remove-header":
-      return <>{side(action.side, (to) => ({ ...action, side: to }))}{text("Name", action.name, (name) => ({ ...action, name }))}</>;
-    case "rewrite-target":
-      return <>{text("Regular expression", action.match, (match) => ({ ...action, match }))}{text("Becomes", action.with, (to) => ({ ...action, with: to }))}</>;
-    case "answer":
-      return (
-        <>
-          {number("Status", action.status, 200, 599, (status) => ({ ...action, status }))}
-          {text("Content type", action.contentType ?? "", (contentType) => ({ ...action, contentType: contentType || undefined }), false)}
-          {text("File, or empty", action.file ?? "", (file) => ({ ...action, file: file || undefined }), false)}
-          {!action.file && <textarea aria-label="Body" placeholder="Body" class="mono" rows={2} value={action.body ?? ""} onInput={(event) => onChange({ ...action, body: event.currentTarget.value })} />}
-        </>
-      );
-    case "delay":
-      return number("Milliseconds", action.ms, 1, 600_000, (ms) => ({ ...action, ms }));
-    case "block":
-      return null;
-  }
 }

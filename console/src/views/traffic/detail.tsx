@@ -95,7 +95,7 @@ export function Detail(props: { id: string; onClose: () => void; onReplay: () =>
       </header>
       <div class="detail-body" role="tabpanel" aria-label={active} tabIndex={0}>
         {error !== undefined && <Trouble error={error} again={again} />}
-        {waiting && <HeldEditor held={waiting} flow={flow} />}
+        {waiting && <HeldEditor key={waiting.since} held={waiting} />}
         {flow && active === "summary" && <Summary flow={flow} onFilter={props.onFilter} />}
         {flow && active === "request" && <MessagePart flow={flow} side="request" />}
         {flow && active === "response" && <MessagePart flow={flow} side="response" />}

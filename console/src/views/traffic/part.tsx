@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
-import type { Flow, Header, Side } from "../../api/types";
+import type { ChangedRequest, ChangedResponse, Flow, Header, Side } from "../../api/types";
 import { bytes } from "../../lib/format";
 import { headerText } from "../../lib/headers";
 import { visible } from "../../lib/text";
@@ -33,8 +33,28 @@ export function MessagePart({ flow, side }: { flow: Flow; side: Side }): JSX.Ele
       <Headers title="Headers" headers={part.headers} />
       {part.body && <Body flow={flow} side={side} info={part.body} />}
       {!part.body && flow.capture !== "Bodies" && <p class="faint pad">Bodies of this flow are not captured (<code>capture: {flow.capture}</code>).</p>}
+      {request && flow.changedRequest && <Changed title="Sent to the origin" first={`${flow.changedRequest.method} ${flow.changedRequest.target}`} part={flow.changedRequest} before={request.headers} />}
+      {response && flow.changedResponse && <Changed title="Sent to the client" first={`${flow.changedResponse.status} ${flow.changedResponse.statusText ?? ""}`} part={flow.changedResponse} before={response.headers} />}
       {part.trailers && part.trailers.length > 0 && <Headers title="Trailers" headers={part.trailers} />}
     </div>
+  );
+}
+
+/** What a rule or somebody made of it: the lines that are not as they were stand out. */
+function Changed({ title, first, part, before }: { title: string; first: string; part: ChangedRequest | ChangedResponse; before: readonly Header[] }): JSX.Element {
+  const line = (header: Header) => `${header.name}: ${header.redacted ? "[redacted]" : headerText(header)}`;
+  const left = before.map(line);
+  const right = part.headers.map(line);
+  return (
+    <section class="block changed" aria-label={title}>
+      <header><b class="foldtitle">{title}</b> <span class="chip">changed</span></header>
+      <p class="startline mono"><Hostile text={first} /></p>
+      <pre class="mono difflines">
+        {left.filter((text) => !right.includes(text)).map((text, i) => <div key={`-${i}`} class="del">− <Hostile text={text} /></div>)}
+        {right.map((text, i) => <div key={i} class={left.includes(text) ? "" : "ins"}>{left.includes(text) ? "  " : "+ "}<Hostile text={text} /></div>)}
+      </pre>
+      {part.body && <pre class="mono"><Hostile text={part.body.text ?? `(${part.body.base64?.length ?? 0} characters of base64)`} /></pre>}
+    </section>
   );
 }
 

@@ -37,8 +37,8 @@ export function ReplayDialog({ id, onClose }: { id: string; onClose: () => void 
       if (draft.target !== request.target) edit.target = draft.target;
       if (draft.headers !== headersToText(request.headers)) edit.headers = textToHeaders(draft.headers, request.headers);
       if (draft.body !== draft.originalBody) edit.body = { text: draft.body };
-      const { id: made } = await change<{ id: string }>("POST", `/flows/${id}/replay`, Object.keys(edit).length > 0 ? { edit } : {});
-      say("Sent");
+      const { id: made, notes } = await change<{ id: string; notes: string[] }>("POST", `/flows/${id}/replay`, Object.keys(edit).length > 0 ? { edit } : {});
+      say(["Sent", ...(notes ?? [])].join(". "));
       onClose();
       go("traffic", { ...params.value, flow: made });
     } catch (problem) {
@@ -48,11 +48,13 @@ export function ReplayDialog({ id, onClose }: { id: string; onClose: () => void 
       setBusy(false);
     }
   };
+  const redacted = data?.flow.request && (data.flow.request.headers.some((header) => header.redacted) || data.flow.request.target.includes("%5Bredacted%5D") || (data.text?.includes("[redacted]") ?? false));
   const size = data?.flow.request?.body?.size ?? 0;
   const binary = data !== undefined && data.text === undefined && size > 0;
   return (
     <Modal title="Replay" onClose={onClose} wide footer={<><span class="faint">Passes the gate again, as you.</span><span class="spring" /><Button onClick={onClose}>Cancel</Button><Button kind="main" icon="replay" disabled={!draft || busy} onClick={() => void send()}>Send</Button></>}>
       {(error ?? failure) !== undefined && <Trouble error={error ?? failure} />}
+      {redacted && <p class="tip">Values that were redacted are not known any more: header fields are left out unless they are written in, and a URL or a body has to be given whole.</p>}
       {data && !data.flow.request && <p>The request of this flow was not captured, so it cannot be sent again.</p>}
       {draft && <EditorFields draft={draft} onChange={setDraft} side="request" bodyEditable={!binary || draft.body !== ""} bodyNote={binary ? "The body is sent as it was captured." : undefined} />}
     </Modal>

@@ -8,20 +8,22 @@ use crate::values::Words;
 
 impl Checks<'_> {
     pub(super) fn authentication(&mut self, complete: bool) {
-        let authentication = &self.config.file().authentication;
+        let file = self.config.file();
+        let authentication = &file.authentication;
+        let is_on = authentication.is_on() || file.kubernetes.is_some();
         // Whoever wrote it believes that clients are asked for credentials now.
-        if complete && !authentication.is_on() && authentication.required == Some(true) {
-            let help = "add htpasswd, ldap or jwt, or remove the field";
+        if complete && !is_on && authentication.required == Some(true) {
+            let help = "add htpasswd, ldap, jwt or kubernetes, or remove the field";
             let message =
                 "there is nothing that credentials are checked against, so everybody would be served";
             self.find("/authentication/required", message, help);
         }
-        if complete && !authentication.is_on() && authentication.groups_file.is_some() {
+        if complete && !is_on && authentication.groups_file.is_some() {
             let message = "there are no users who could be in groups: no credentials are asked for";
             self.find(
                 "/authentication/groupsFile",
                 message,
-                "add htpasswd, ldap or jwt, or remove the field",
+                "add htpasswd, ldap, jwt or kubernetes, or remove the field",
             );
         }
         for (field, time) in [

@@ -49,6 +49,10 @@ pub struct Limits {
     /// `(other)`. Metric label: `client_names`.
     #[schemars(range(max = 1_000_000))]
     pub client_names: u32,
+    /// Service accounts of a cluster that metrics tell apart; requests of any others count under `(other)`. Metric
+    /// label: `workload_names`.
+    #[schemars(range(max = 1_000_000))]
+    pub workload_names: u32,
     /// Rules of policies that metrics tell apart; the decisions of any others count under `(other)`. Metric
     /// label: `policy_rules`.
     #[schemars(range(max = 1_000_000))]
@@ -58,6 +62,15 @@ pub struct Limits {
     /// Metric label: `rate_limit_entries`.
     #[schemars(range(min = 64, max = 16_777_216))]
     pub rate_limit_entries: u32,
+    /// Flows that breakpoints hold at once. One more goes on. Metric label: `held_flows`.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub held_flows: u32,
+    /// Bytes of a body that a breakpoint holds to be edited, at most 1MiB. A longer one passes as it is, and only the
+    /// head can be edited. Metric label: `held_body_bytes`.
+    pub held_body_bytes: Size,
+    /// Requests that people send again at once. One more is not sent, and they are told so. Metric label: `replays`.
+    #[schemars(range(min = 1, max = 1024))]
+    pub replays: u32,
 }
 
 impl Default for Limits {
@@ -74,8 +87,12 @@ impl Default for Limits {
             h2_streams: limits.h2_streams,
             handshakes: small(limits.handshakes),
             client_names: small(limits.client_names),
+            workload_names: small(limits.workload_names),
             policy_rules: small(limits.policy_rules),
             rate_limit_entries: small(limits.rate_limit_entries),
+            held_flows: small(limits.held_flows),
+            held_body_bytes: Size(limits.held_body_bytes as u64),
+            replays: small(limits.replays),
         }
     }
 }
@@ -93,8 +110,12 @@ impl From<&Limits> for settings::Limits {
             h2_streams: limits.h2_streams,
             handshakes: limits.handshakes as usize,
             client_names: limits.client_names as usize,
+            workload_names: limits.workload_names as usize,
             policy_rules: limits.policy_rules as usize,
             rate_limit_entries: limits.rate_limit_entries as usize,
+            held_flows: limits.held_flows as usize,
+            held_body_bytes: bytes(limits.held_body_bytes),
+            replays: limits.replays as usize,
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct Timeouts {
     pub tunnel_idle: Time,
     /// A tunnel in all, however busy it is; 0s for no limit. Reason `lifetime-exceeded`.
     pub tunnel_lifetime: Time,
+    /// How long a breakpoint of the console holds a flow where it does not say it, at most 10m. Then the flow goes on,
+    /// or is dropped if the breakpoint says so; `egret_limit_hits_total` counts it with the label `held_time`.
+    pub held: Time,
 }
 
 impl Default for Timeouts {
@@ -49,6 +52,7 @@ impl Default for Timeouts {
             body_idle: Time(timeouts.body_idle),
             tunnel_idle: Time(timeouts.tunnel_idle),
             tunnel_lifetime: Time(timeouts.tunnel_lifetime),
+            held: Time(timeouts.held),
         }
     }
 }
@@ -65,6 +69,7 @@ impl From<&Timeouts> for settings::Timeouts {
             body_idle: timeouts.body_idle.0,
             tunnel_idle: timeouts.tunnel_idle.0,
             tunnel_lifetime: timeouts.tunnel_lifetime.0,
+            held: timeouts.held.0,
         }
     }
 }

@@ -97,6 +97,7 @@ impl DocumentFile {
                     path: String::new(),
                     message: format!("a policy cannot be read: {error}"),
                     help: None,
+                    child: None,
                 }),
                 Err(_) => {}
             }
@@ -111,7 +112,7 @@ impl DocumentFile {
 
 /// Every policy of a file with the path under which it stands: documents, the items of lists, and those of
 /// `kind: List`.
-fn documents(roots: Vec<Node>) -> Vec<(Node, String)> {
+pub(crate) fn documents(roots: Vec<Node>) -> Vec<(Node, String)> {
     let mut documents = Vec::new();
     for root in roots {
         match root.kind {

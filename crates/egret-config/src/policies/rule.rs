@@ -17,7 +17,13 @@ pub(super) fn name(rule: &PolicyRule, index: usize) -> String {
 }
 
 /// Everything that is wrong with the rules of a policy.
-pub(super) fn check(findings: &mut Findings, placed: &Placed<'_>, known: &KnownLists<'_>, complete: bool) {
+/// Without `known`, nobody knows here which lists there are.
+pub(super) fn check(
+    findings: &mut Findings,
+    placed: &Placed<'_>,
+    known: Option<&KnownLists<'_>>,
+    complete: bool,
+) {
     let mut names: HashMap<String, String> = HashMap::new();
     for (index, rule) in placed.document.spec.rules.iter().enumerate() {
         if findings.is_full() {
@@ -67,7 +73,10 @@ impl Rule<'_, '_> {
         {
             self.find("tls", "this says nothing about TLS", "add `mode`, or leave `tls` out");
         }
-        if rule.tls.is_some() && rule.action != PolicyAction::Allow {
+        // A denial is told inside the tunnel where its rule says so.
+        let told_inside = rule.action == PolicyAction::Deny
+            && rule.tls.as_ref().is_some_and(|tls| tls.demand().mode == Some(TlsTreatment::Intercept));
+        if rule.tls.is_some() && rule.action != PolicyAction::Allow && !told_inside {
             let message = format!("`tls` has no effect on a {} rule", word(rule.action));
             let help = "write it on the rule that allows";
             self.findings.warn(self.placed, &format!("{}/tls", self.field), message, help);

@@ -77,24 +77,30 @@ fn accounts(findings: &mut Findings, placed: &Placed<'_>, field: &str, source: &
 }
 
 fn selector(findings: &mut Findings, placed: &Placed<'_>, field: &str, selector: &LabelSelector) {
+    selector_faults(selector, |inner, message, help| {
+        findings.find(placed, &format!("{field}/{inner}"), message, help);
+    });
+}
+
+/// What is wrong with a selector: the field, what is wrong, and what to do.
+pub(crate) fn selector_faults(selector: &LabelSelector, mut find: impl FnMut(&str, &str, &str)) {
     for (index, requirement) in selector.match_expressions.iter().enumerate() {
-        let field = format!("{field}/matchExpressions/{index}");
+        let field = format!("matchExpressions/{index}");
         let wants_values = matches!(requirement.operator, SelectorOperator::In | SelectorOperator::NotIn);
         if requirement.key.is_empty() {
-            findings.find(placed, &format!("{field}/key"), "the label has no key", "write it as in app");
+            find(&format!("{field}/key"), "the label has no key", "write it as in app");
         }
         if wants_values && requirement.values.is_empty() {
-            let help = "add values: [..], or ask with Exists or DoesNotExist";
-            findings.find(placed, &field, "In and NotIn need values", help);
+            find(&field, "In and NotIn need values", "add values: [..], or ask with Exists or DoesNotExist");
         } else if !wants_values && !requirement.values.is_empty() {
             let help = "remove them, or ask with In or NotIn";
-            findings.find(placed, &format!("{field}/values"), "Exists and DoesNotExist take no values", help);
+            find(&format!("{field}/values"), "Exists and DoesNotExist take no values", help);
         } else if requirement.operator == SelectorOperator::In
             && let Some(value) = selector.match_labels.get(&requirement.key)
             && !requirement.values.contains(value)
         {
             let message = format!("this can never match: `matchLabels` wants `{value}` of the same label");
-            findings.find(placed, &field, message, "remove one of the two");
+            find(&field, &message, "remove one of the two");
         }
     }
 }

@@ -30,14 +30,14 @@ pub(super) fn check(
     placed: &Placed<'_>,
     field: &str,
     target: &Target,
-    known: &KnownLists<'_>,
+    known: Option<&KnownLists<'_>>,
     complete: bool,
 ) {
     if complete && *target == Target::default() {
         let help = "leave `to` out for every destination, or say where to";
         findings.find(placed, field, "this names no destination, and so would be every one", help);
     }
-    if complete {
+    if let Some(known) = known.filter(|_| complete) {
         lists(findings, placed, field, &target.host_lists, ListKind::HostLists, known);
         lists(findings, placed, field, &target.categories, ListKind::Categories, known);
     }

@@ -23,6 +23,7 @@ fn flags_win_over_the_file() {
         log_format: Some("json".to_owned()),
         access_log: Some("off".to_owned()),
         access_log_format: Some("squid".to_owned()),
+        drain_timeout: Some("5m".to_owned()),
         workers: Some(3),
         ..Overrides::default()
     };
@@ -35,6 +36,7 @@ fn flags_win_over_the_file() {
     assert_eq!(dns.ndots, Some(2));
     assert_eq!(compiled.snapshot.access_log.output, AccessLogOutput::Off);
     assert_eq!(compiled.log.level.as_str(), "debug");
+    assert_eq!(compiled.snapshot.drain.timeout, std::time::Duration::from_secs(300));
     assert!(!compiled.snapshot.gate.guard.allow_loopback, "a listener is not on loopback");
 }
 

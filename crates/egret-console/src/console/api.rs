@@ -12,10 +12,12 @@ use super::auth::{Caller, Refused, Role, same};
 use super::problem::Problem;
 use super::query::{FilterFault, Params};
 use super::shape::{lean, time};
-use super::{Inner, Peer, blocking, ca, events, export, flows, policy, set_cookie, stats};
+use super::{
+    Inner, Peer, blocking, ca, changes, events, export, flows, held, policy, replay, set_cookie, stats,
+};
 
-/// The largest body of a request: an edited one, with room.
-const MAX_BODY: usize = 2 << 20;
+/// The largest body of a request: an edited one of `limits.heldBodyBytes`, with room for what JSON escapes.
+const MAX_BODY: usize = 4 << 20;
 
 /// A request that was let in.
 pub(crate) struct Call {
@@ -72,7 +74,10 @@ pub(crate) async fn answer(
         ("GET", ["flows", id, "curl"]) => export::curl(call, (*id).to_owned()).await,
         ("GET", ["flows", id, side, "body"]) => flows::body(call, id, side).await,
         ("GET", ["flows", id, side, "text"]) => flows::text(call, id, side).await,
-        ("POST", ["flows", _, "replay"]) => Err(Problem::not_available("Replay")),
+        ("POST", ["flows", id, "replay"]) => {
+            let order = read_json(&head.headers, body).await?;
+            replay::send(call, id, order).await
+        }
         ("GET", ["policy"]) => {
             blocking(move || json_response(&policy::view(&call.inner.store, &call.inner.proxy.policies())))
                 .await
@@ -90,12 +95,35 @@ pub(crate) async fn answer(
         }
         ("GET", ["ca"]) => {
             let authority = authority.to_owned();
-            blocking(move || json_response(&ca::ca(call.inner.proxy.ca(), &authority))).await
+            blocking(move || json_response(&ca::ca(&*call.inner.proxy, &authority))).await
         }
-        ("GET", ["breakpoints"]) => Ok(json_response(&json!({ "breakpoints": [], "held": [] }))),
-        ("GET", ["changes"]) => Ok(json_response(&json!({ "rules": [] }))),
-        (_, ["breakpoints", ..] | ["held", ..]) => Err(Problem::not_available("A breakpoint")),
-        (_, ["changes", ..]) => Err(Problem::not_available("A change rule")),
+        ("GET", ["ca", "rejections"]) => {
+            Ok(json_response(&json!({ "rejections": ca::rejections(&*call.inner.proxy) })))
+        }
+        ("GET" | "POST" | "PUT" | "DELETE", ["breakpoints", rest @ ..]) if rest.len() <= 1 => {
+            // Whoever asks is there to let go on what is held.
+            call.inner.changes.asked();
+            let body = json_of(&method, &head.headers, body).await?;
+            changes::breakpoints(&call, &method, rest.first().copied(), body)
+        }
+        ("GET", ["held"]) => {
+            call.inner.changes.asked();
+            Ok(json_response(&json!({ "held": held::list(&call.inner) })))
+        }
+        ("GET", ["held", id]) => {
+            call.inner.changes.asked();
+            held::one(&call.inner, id)
+        }
+        ("POST", ["held", id]) => {
+            call.inner.changes.asked();
+            let order = read_json(&head.headers, body).await?;
+            held::release(&call, id, order)
+        }
+        ("GET" | "POST" | "PUT" | "DELETE", ["changes", rest @ ..]) if rest.len() <= 1 => {
+            let body = json_of(&method, &head.headers, body).await?;
+            let id = rest.first().map(|id| (*id).to_owned());
+            blocking(move || changes::rules(&call, &method, id.as_deref(), body)).await?
+        }
         (_, segments) if is_known(segments) => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method-not-allowed",
@@ -109,7 +137,10 @@ pub(crate) async fn answer(
 fn is_known(segments: &[&str]) -> bool {
     matches!(
         segments,
-        ["session" | "server" | "audit" | "filter" | "events" | "stats" | "flows" | "policy" | "ca"]
+        ["session" | "server" | "audit" | "filter" | "events" | "stats" | "flows" | "policy" | "ca" | "held"]
+            | ["breakpoints" | "changes"]
+            | ["breakpoints" | "changes" | "held", _]
+            | ["ca", "rejections"]
             | ["export", "har"]
             | ["policy", "audit" | "suggest" | "explain"]
             | ["flows", _]
@@ -359,6 +390,14 @@ pub(crate) fn only_fields(value: &Value, known: &[&str]) -> Result<(), Problem> 
             Err(Problem::bad_request(format!("there is no field `{shown}`")))
         }
         None => Ok(()),
+    }
+}
+
+/// The body, where the method has one.
+async fn json_of(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<Value>, Problem> {
+    match *method {
+        Method::POST | Method::PUT => read_json(headers, body).await.map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ use egret_tls::roots::mozilla_certificates;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
+use super::Proxy;
 use super::detail::certificate;
 use super::problem::Problem;
 use super::shape::lean;
@@ -66,9 +67,30 @@ fn with_public_roots(set: &CaSet) -> Bundle {
     bundle
 }
 
+/// The most rejections in one answer.
+const MAX_REJECTIONS: usize = 1000;
+
+/// Clients that did not accept a certificate of the CA.
+pub(crate) fn rejections(proxy: &dyn Proxy) -> Vec<Value> {
+    let rejections = proxy.rejections().into_iter().take(MAX_REJECTIONS);
+    let show = |rejection: super::RejectionFacts| {
+        lean(json!({
+            "identity": rejection.identity,
+            "host": rejection.host,
+            "alert": rejection.alert,
+            "kind": rejection.kind,
+            "advice": rejection.advice,
+            "count": rejection.count,
+            "lastSeen": rejection.last_seen,
+            "passthroughUntil": rejection.passthrough_until,
+        }))
+    };
+    rejections.map(show).collect()
+}
+
 /// What the page shows. `authority` is how the client named the console.
-pub(crate) fn ca(set: Result<CaSet, String>, authority: &str) -> Value {
-    let set = match set {
+pub(crate) fn ca(proxy: &dyn Proxy, authority: &str) -> Value {
+    let set = match proxy.ca() {
         Ok(set) => set,
         Err(why) => return json!({ "present": false, "advice": format!("{why}. {ADVICE}") }),
     };
@@ -90,6 +112,7 @@ pub(crate) fn ca(set: Result<CaSet, String>, authority: &str) -> Value {
             "format": format, "path": path, "filename": name,
             "password": (*format == "p12").then_some(PASSWORD),
         })).collect::<Vec<_>>(),
+        "rejections": rejections(proxy),
         "trustCheckUrl": (!authority.eq_ignore_ascii_case(super::names::MAGIC_HOST))
             .then(|| format!("https://{authority}/api/v1/ca/trust-check")),
     }))

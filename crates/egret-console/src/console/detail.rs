@@ -1,11 +1,11 @@
-//! All about one flow. Reads bodies, so not for a thread that must not block.
+//! All about one flow.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use egret_core::reason::Reason;
-use egret_flows::flow::{BodyNote, Flow, Headers, Level, Side, TlsFacts, Treatment};
+use egret_flows::flow::{Body, BodyNote, Flow, Headers, Level, Side, TlsFacts, Treatment};
 use egret_flows::redact::REDACTED;
 use egret_flows::store::FlowStore;
 use egret_flows::view::decode::{DecodeLimits, Stop};
@@ -17,8 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::shape::{content_type, lean, ms, row};
 
-/// Everything but bodies and messages.
-pub(crate) fn detail(store: &FlowStore, flow: &Flow) -> Value {
+/// Everything about a flow but its bodies and messages, as `/flows/{id}` has it. Reads bodies, so not for a
+/// thread that must not block.
+#[must_use]
+pub fn detail(store: &FlowStore, flow: &Flow) -> Value {
     let mut value = row(flow);
     let reason = flow.failure.as_ref().and_then(|failure| reason(&failure.reason));
     let seen = flow.capture != Level::None;
@@ -41,6 +43,21 @@ pub(crate) fn detail(store: &FlowStore, flow: &Flow) -> Value {
         "downstreamTls": client.filter(|_| intercepted).map(|facts| tls(facts, None)),
         "upstreamTls": origin.map(|facts| tls(facts, Some(facts.problem.is_none()))),
         "trace": trace(flow),
+        "changes": (!flow.changes.is_empty()).then_some(&flow.changes),
+        "changedRequest": flow.changed_request.as_deref().filter(|_| seen).map(|request| json!({
+            "method": &*request.method,
+            "target": request.url(),
+            "version": &*request.version,
+            "headers": headers(&request.headers),
+            "body": edited_body(&request.body),
+        })),
+        "changedResponse": flow.changed_response.as_deref().filter(|_| seen).map(|response| json!({
+            "status": response.status,
+            "statusText": (!response.phrase.is_empty()).then_some(&response.phrase),
+            "version": &*response.version,
+            "headers": headers(&response.headers),
+            "body": edited_body(&response.body),
+        })),
     });
     if let (Value::Object(members), Value::Object(more)) = (&mut value, more) {
         members.extend(more);
@@ -77,7 +94,7 @@ fn response(store: &FlowStore, flow: &Flow) -> Option<Value> {
     }))
 }
 
-fn headers(headers: &Headers) -> Value {
+pub(crate) fn headers(headers: &Headers) -> Value {
     let field = |(name, value): (&[u8], &[u8])| {
         let name: Cow<'_, str> = String::from_utf8_lossy(name);
         match std::str::from_utf8(value) {
@@ -125,6 +142,15 @@ fn body(store: &FlowStore, flow: &Flow, side: Side) -> Option<Value> {
     }))
 }
 
+/// A body that somebody wrote; `None` if it stayed as it was.
+fn edited_body(body: &Body) -> Option<Value> {
+    let bytes = body.in_memory()?;
+    Some(match std::str::from_utf8(bytes) {
+        Ok(text) => json!({ "text": text }),
+        Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+    })
+}
+
 fn encodings(headers: &Headers) -> Vec<String> {
     let all = headers.all(b"content-encoding").flat_map(|value| value.split(|byte| *byte == b','));
     all.map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned())
@@ -143,6 +169,10 @@ fn phases(flow: &Flow) -> Value {
         bar("client_tls", 0, length);
         at = length;
     }
+    if let Some(length) = timings.held {
+        bar("held", at, length);
+        at += length;
+    }
     for (name, length) in [("dns", timings.dns), ("connect", timings.connect), ("tls", timings.origin_tls)] {
         if let Some(length) = length {
             bar(name, at, length);
@@ -156,6 +186,10 @@ fn phases(flow: &Flow) -> Value {
     if let Some(first) = timings.first_byte.filter(|first| *first > at) {
         bar("wait", at, first - at);
         at = first;
+    }
+    if let Some(length) = timings.held_response {
+        bar("held", at, length);
+        at += length;
     }
     if let Some(total) = timings.total.filter(|total| *total > at) {
         let name = match (flow.treatment, timings.first_byte) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
+use egret_flows::changes::Revisions;
 use egret_flows::filter::Filter;
 use egret_flows::store::ChangeKind;
 use futures_util::stream;
@@ -17,9 +18,10 @@ use tokio::time::{Instant, sleep};
 
 use super::Inner;
 use super::auth::Caller;
+use super::changes::Watch;
 use super::problem::Problem;
 use super::query::Params;
-use super::shape::{lean, summary};
+use super::shape::lean;
 
 /// The most streams at once.
 pub(crate) const MAX_STREAMS: usize = 64;
@@ -35,13 +37,20 @@ struct Stream {
     filter: Filter,
     flows: bool,
     stats: bool,
+    held: bool,
+    rules: bool,
     /// The last revision that was told.
     last: u64,
     /// What stands at the beginning.
     opening: Option<String>,
     revisions: watch::Receiver<u64>,
     seconds: watch::Receiver<Value>,
+    news: watch::Receiver<Revisions>,
+    /// What of those was told.
+    told: Revisions,
     alive: Instant,
+    /// As long as somebody sees what is held, breakpoints hold.
+    _watch: Option<Watch>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -95,16 +104,27 @@ pub(crate) fn events(
             &json!({ "why": why, "revision": inner.revision_text(last) }),
         );
     }
+    let news = inner.changes.news();
+    let told = *news.borrow();
+    if topics.contains(&"held") {
+        // Also for whoever comes back: what was held meanwhile is not among the changes that are kept.
+        inner.event(&mut opening, "held", last, &json!({ "held": super::held::list(inner) }));
+    }
     let stream = Stream {
         inner: inner.clone(),
         caller,
         filter,
         flows: topics.contains(&"flows"),
         stats: topics.contains(&"stats"),
+        held: topics.contains(&"held"),
+        rules: topics.contains(&"rules"),
         last,
         opening: Some(opening),
         revisions: inner.hub.revisions(),
         seconds: inner.hub.seconds(),
+        told,
+        news,
+        _watch: topics.contains(&"held").then(|| Watch::begin(&inner.changes)),
         alive: Instant::now() + ALIVE,
         _permit: permit,
     };
@@ -153,12 +173,39 @@ impl Stream {
                     self.inner.event(&mut text, "stats", self.last, &point);
                     return Some(text);
                 }
+                changed = self.news.changed(), if self.held || self.rules => {
+                    changed.ok()?;
+                    if let Some(text) = self.news() {
+                        return Some(text);
+                    }
+                }
                 () = tokio::time::sleep_until(self.alive) => {
                     self.alive = Instant::now() + ALIVE;
                     return Some(":\n\n".to_owned());
                 }
             }
         }
+    }
+
+    /// What changed of rules, breakpoints and what they hold.
+    fn news(&mut self) -> Option<String> {
+        let now = *self.news.borrow_and_update();
+        let before = std::mem::replace(&mut self.told, now);
+        let mut text = String::new();
+        let words =
+            [(now.rules != before.rules, "changes"), (now.breakpoints != before.breakpoints, "breakpoints")];
+        for (_, what) in words.iter().filter(|(changed, _)| *changed && self.rules) {
+            self.inner.event(&mut text, "rules", self.last, &json!({ "what": what }));
+        }
+        if self.held && now.held != before.held {
+            self.inner.event(
+                &mut text,
+                "held",
+                self.last,
+                &json!({ "held": super::held::list(&self.inner) }),
+            );
+        }
+        (!text.is_empty()).then_some(text)
     }
 
     /// What changed since the last batch.
@@ -197,7 +244,7 @@ fn batch(inner: &Inner, filter: &Filter, last: u64) -> Option<(u64, Option<Value
         let flow =
             (change.kind != ChangeKind::Removed).then(|| inner.store.flow_by_seq(change.seq)).flatten();
         match flow {
-            Some(flow) if inner.store.matches(filter, &flow) => flows.push(summary(&flow)),
+            Some(flow) if inner.store.matches(filter, &flow) => flows.push(inner.summary(&flow)),
             Some(_) if change.kind == ChangeKind::Added => {}
             _ => gone.push(id.as_str().to_owned()),
         }

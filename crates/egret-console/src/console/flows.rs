@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::api::{Call, json_response, no_content, only_fields};
 use super::problem::Problem;
 use super::query::Params;
-use super::shape::{MARKS, lean, ms, summary};
+use super::shape::{MARKS, lean, ms};
 use super::{Inner, blocking, bodies, detail};
 
 /// The most matching flows that one request forgets at a time.
@@ -99,7 +99,7 @@ pub(crate) async fn list(call: Call) -> Result<Response<Body>, Problem> {
         let until = until.unwrap_or(page.newest);
         let next = page.next.map(|after| Place { filter: filter_text, sort: sort_text, until, after }.text());
         json_response(&lean(json!({
-            "flows": page.flows.iter().map(|flow| summary(flow)).collect::<Vec<_>>(),
+            "flows": page.flows.iter().map(|flow| call.inner.summary(flow)).collect::<Vec<_>>(),
             "total": page.matched.unwrap_or(page.total),
             "revision": call.inner.revision_text(until),
             "next": next,
@@ -133,7 +133,12 @@ pub(crate) async fn clear(call: Call) -> Result<Response<Body>, Problem> {
 pub(crate) async fn one(call: Call, id: String) -> Result<Response<Body>, Problem> {
     Params::read(&call.uri, &[])?;
     let flow = find(&call.inner, &id)?;
-    blocking(move || json_response(&detail::detail(&call.inner.store, &flow))).await
+    blocking(move || {
+        let mut value = detail::detail(&call.inner.store, &flow);
+        call.inner.mark_held(&flow, &mut value);
+        json_response(&value)
+    })
+    .await
 }
 
 pub(crate) fn annotate(call: &Call, id: &str, body: &Value) -> Result<Response<Body>, Problem> {
@@ -164,7 +169,7 @@ pub(crate) fn annotate(call: &Call, id: &str, body: &Value) -> Result<Response<B
     };
     call.inner.store.annotate(flow.id, Annotation { mark, comment, tags: None });
     call.note("annotate", id, what);
-    Ok(json_response(&summary(&*find(&call.inner, id)?)))
+    Ok(json_response(&call.inner.summary(&*find(&call.inner, id)?)))
 }
 
 pub(crate) fn forget(call: &Call, id: &str) -> Result<Response<Body>, Problem> {
@@ -241,6 +246,7 @@ fn websocket(flow: &Flow) -> Vec<Value> {
     let message = |(index, message): (usize, &egret_flows::flow::Message)| {
         let payload = &message.payload;
         let (kind, text) = match message.kind {
+            MessageKind::Event => ("event", Some(String::from_utf8_lossy(payload).into_owned())),
             MessageKind::Text => ("text", Some(String::from_utf8_lossy(payload).into_owned())),
             MessageKind::Close => {
                 ("close", Some(String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned()))
@@ -263,6 +269,7 @@ fn websocket(flow: &Flow) -> Vec<Value> {
             "text": text,
             "truncated": message.truncated.then_some("capture-limit"),
             "closeCode": code,
+            "event": message.event,
         })
     };
     flow.messages.iter().enumerate().map(message).collect()

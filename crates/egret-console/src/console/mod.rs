@@ -7,22 +7,26 @@ mod audit;
 mod auth;
 mod bodies;
 mod ca;
+mod changes;
 mod detail;
 mod events;
 mod export;
 mod flows;
+mod held;
 mod hub;
 mod names;
 mod pages;
 mod policy;
 mod problem;
 mod query;
+mod replay;
 mod serve;
 mod shape;
 mod stats;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +36,8 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use egret_core::flow_id::FlowId;
+use egret_flows::changes::Changes;
 use egret_flows::store::FlowStore;
 use egret_tls::interception::CaSet;
 use serde_json::Value;
@@ -44,8 +50,10 @@ use names::OwnNames;
 use problem::Problem;
 
 pub use auth::Secret;
+pub use detail::detail;
 pub use names::MAGIC_HOST;
 pub use policy::PoliciesInForce;
+pub use shape::summary;
 
 /// How the console is set up.
 #[derive(Clone, Debug)]
@@ -58,6 +66,42 @@ pub struct ConsoleSettings {
     pub password: Option<Secret>,
     /// Further names that the console is reached by.
     pub names: Vec<String>,
+    /// The directory with files that change rules of the console may answer with.
+    pub answer_files: Option<PathBuf>,
+}
+
+/// A request to send again.
+#[derive(Clone, Debug)]
+pub struct ReplayOrder {
+    /// The request.
+    pub replay: egret_flows::replay::Replay,
+    /// It came over HTTP/2, and goes on so if the origin can.
+    pub http2: bool,
+    /// The name of whoever sends it, if the login had one.
+    pub user: Option<String>,
+    /// Their address.
+    pub from: SocketAddr,
+}
+
+/// A client that did not accept a certificate of the interception CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectionFacts {
+    /// Who the client is.
+    pub identity: String,
+    /// The host that it asked for.
+    pub host: String,
+    /// The TLS alert that it sent, by its name in RFC 8446; `None` if it went without one.
+    pub alert: Option<String>,
+    /// What that means, as a word.
+    pub kind: &'static str,
+    /// What it means, and what to do.
+    pub advice: &'static str,
+    /// How often, in a row.
+    pub count: u32,
+    /// When the last was, in RFC 3339.
+    pub last_seen: String,
+    /// Until when it is tunnelled.
+    pub passthrough_until: Option<String>,
 }
 
 /// What the console asks of the proxy around it. It is called on threads that may block.
@@ -76,6 +120,13 @@ pub trait Proxy: Send + Sync {
     /// # Errors
     /// Why there is none, for people.
     fn ca(&self) -> Result<CaSet, String>;
+    /// Clients that rejected a certificate of the CA, the latest first.
+    fn rejections(&self) -> Vec<RejectionFacts>;
+    /// Sends a request again. Gives the id of the new flow.
+    ///
+    /// # Errors
+    /// Why it is not sent now, for people.
+    fn replay(&self, order: ReplayOrder) -> Result<FlowId, String>;
 }
 
 /// The console of a process. Clones are the same one.
@@ -95,6 +146,8 @@ pub(crate) struct Inner {
     names: OwnNames,
     audit: Audit,
     store: FlowStore,
+    changes: Changes,
+    answer_files: Option<PathBuf>,
     hub: Hub,
     proxy: Box<dyn Proxy>,
     streams: Arc<Semaphore>,
@@ -109,15 +162,17 @@ pub(crate) struct Peer {
 }
 
 impl Console {
-    /// A console for this store.
+    /// A console for this store, and for these rules and breakpoints.
     #[must_use]
-    pub fn new(settings: ConsoleSettings, store: FlowStore, proxy: Box<dyn Proxy>) -> Self {
+    pub fn new(settings: ConsoleSettings, store: FlowStore, changes: Changes, proxy: Box<dyn Proxy>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let inner = Inner {
             auth: Auth::new(settings.token, settings.read_only_token, settings.password),
             names: OwnNames::new(&settings.names),
             audit: Audit::default(),
             store,
+            changes,
+            answer_files: settings.answer_files,
             hub: Hub::new(),
             proxy,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
@@ -244,6 +299,19 @@ impl Inner {
     /// A revision as the API writes it.
     pub(crate) fn revision_text(&self, number: u64) -> String {
         format!("{}-{number}", self.epoch)
+    }
+
+    /// A row of lists, which says whether the flow is held.
+    pub(crate) fn summary(&self, flow: &egret_flows::flow::Flow) -> Value {
+        let mut value = shape::summary(flow);
+        self.mark_held(flow, &mut value);
+        value
+    }
+
+    pub(crate) fn mark_held(&self, flow: &egret_flows::flow::Flow, value: &mut Value) {
+        if flow.active && self.changes.held_count() > 0 && self.changes.is_held(flow.id) {
+            value["state"] = "held".into();
+        }
     }
 
     /// The number of a revision, if it is one of this process.

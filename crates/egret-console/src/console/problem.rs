@@ -73,12 +73,6 @@ impl Problem {
             .advice("`capture: Bodies` in the policy that allows it keeps bodies")
     }
 
-    pub(crate) fn not_available(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "not-available", format!("{what} is not available"))
-            .detail("This build of the proxy cannot do it")
-            .advice("`features` of GET /server says what it can do")
-    }
-
     pub(crate) fn internal(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The console could not do it")
             .detail(detail)

@@ -45,8 +45,9 @@ pub(crate) fn ms(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// A row of a list.
-pub(crate) fn summary(flow: &Flow) -> Value {
+/// A flow as a row of `/flows`.
+#[must_use]
+pub fn summary(flow: &Flow) -> Value {
     lean(row(flow))
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn row(flow: &Flow) -> Value {
         "messages": (messages > 0).then_some(messages),
         "grpcStatus": grpc_status(flow),
         "capture": flow.capture.as_str(),
+        "changed": (!flow.changes.is_empty()).then_some(true),
         "replayOf": flow.replay_of.as_ref().map(|id| id.as_str()),
         "mark": flow.mark.as_deref().filter(|mark| MARKS.contains(mark)),
         "comment": flow.comment,
@@ -106,13 +108,15 @@ fn cut(mut text: String) -> String {
 /// Who it is: the name that was proven, else the workload, else the address.
 pub(crate) fn identity(flow: &Flow) -> String {
     let facts = &flow.identity;
-    match (&facts.name, &facts.namespace) {
+    // The user's name of a service account says the same at length.
+    let name = facts.name.as_ref().filter(|_| &*facts.proof != "service-account");
+    match (name, &facts.namespace) {
         (Some(name), _) => name.clone(),
         (None, Some(namespace)) => match facts.service_account.as_ref().or(facts.pod.as_ref()) {
             Some(of) => format!("{namespace}/{of}"),
             None => namespace.clone(),
         },
-        (None, None) => flow.client.ip().to_string(),
+        (None, None) => facts.name.clone().unwrap_or_else(|| flow.client.ip().to_string()),
     }
 }
 

@@ -86,7 +86,7 @@ fn client(user: &str, groups: &[&str], namespace: &str) -> Identity {
     let mut identity = Identity::from_address(SocketAddr::new(ip("10.0.0.7"), 40_000));
     let groups = groups.iter().map(|group| Arc::from(*group)).collect();
     if !user.is_empty() {
-        identity.user = Some(User { name: user.into(), proof: Proof::Htpasswd, groups });
+        identity.user = Some(User { name: user.into(), proof: Proof::Htpasswd, groups, workload: None });
     }
     if !namespace.is_empty() {
         identity.workload = Some(Arc::new(Workload { namespace: namespace.into(), ..Workload::default() }));

@@ -48,6 +48,7 @@ impl Flow {
             name: "alice".into(),
             proof: Proof::Ldap,
             groups: vec!["admins".into(), "build".into()].into(),
+            workload: None,
         });
         identity.tls = Some(Arc::new(ClientTls {
             version: TlsVersion::Tls13,
@@ -68,6 +69,7 @@ impl Flow {
             pod: Some("build-0".into()),
             labels: pairs(&[("app", "build"), ("team", "tools")]),
             namespace_labels: pairs(&[("env", "prod")]),
+            ..Workload::default()
         }));
         Self {
             identity,
@@ -362,10 +364,24 @@ fn says_what_it_looks_at() {
 
 #[test]
 fn knows_every_way_to_prove_an_identity() {
-    for proof in [Proof::Address, Proof::Certificate, Proof::Htpasswd, Proof::Ldap, Proof::Jwt] {
+    for proof in [
+        Proof::Address,
+        Proof::Certificate,
+        Proof::Htpasswd,
+        Proof::Ldap,
+        Proof::Jwt,
+        Proof::Console,
+        Proof::ServiceAccount,
+    ] {
         // A further kind belongs into the list above, the values of `identity.proof` and the manual.
         match proof {
-            Proof::Address | Proof::Certificate | Proof::Htpasswd | Proof::Ldap | Proof::Jwt => {}
+            Proof::Address
+            | Proof::Certificate
+            | Proof::Htpasswd
+            | Proof::Ldap
+            | Proof::Jwt
+            | Proof::Console
+            | Proof::ServiceAccount => {}
         }
         compiled(&format!("identity.proof == {:?}", proof.as_str()));
     }

@@ -150,6 +150,8 @@ words! {
         Commented = "commented",
         /// It repeats another (`~replay`).
         Replay = "replay",
+        /// A change rule touched it, or somebody changed it at a breakpoint.
+        Changed = "changed",
         /// It goes on.
         Active = "active" | "open",
         /// Not all of it was captured.
@@ -222,6 +224,8 @@ words! {
         Tag = "tag",
         /// The mark.
         Mark = "mark",
+        /// A change rule that touched it.
+        Change = "change",
         /// The comment.
         Comment = "comment",
         /// The id, or that of its tunnel.

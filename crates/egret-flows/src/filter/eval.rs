@@ -145,6 +145,7 @@ impl Context<'_> {
             Flag::Grpc => flow.is_grpc(),
             Flag::Marked => flow.mark.is_some(),
             Flag::Commented => flow.comment.is_some(),
+            Flag::Changed => !flow.changes.is_empty(),
             Flag::Replay => flow.replay_of.is_some(),
             Flag::Active => flow.active,
             Flag::Truncated => flow.truncated,
@@ -213,6 +214,7 @@ impl Context<'_> {
             TextField::Tls => tls().any(|tls| is(&tls.version)),
             TextField::Tag => flow.tags.iter().any(|tag| is(tag)),
             TextField::Mark => optional(&flow.mark),
+            TextField::Change => flow.changes.iter().any(|name| is(name)),
             TextField::Comment => optional(&flow.comment),
             TextField::Id => is(flow.id.as_str()) || flow.tunnel.is_some_and(|id| is(id.as_str())),
         }

@@ -51,6 +51,7 @@ pub const WORDS: &[Help] = &[
     ("alpn", "alpn:h2", "the protocol agreed in TLS"),
     ("tls", "tls:1.2", "the version of TLS"),
     ("tag", "tag:slow", "a tag"),
+    ("change", "change:*staging*", "a change rule that touched it"),
     ("mark", "mark:*", "the mark"),
     ("comment", "comment:*todo*", "the comment"),
     ("id", "id:3f9k2mzq", "the id of the flow, or of its tunnel"),

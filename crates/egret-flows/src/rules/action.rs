@@ -1,6 +1,7 @@
 //! What rules do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Effect, End, MAX_DELAY, Rewrite};
@@ -77,12 +78,15 @@ pub enum AnswerBody {
     Inline(Vec<u8>),
 }
 
+/// The status of a [`Block`] that closes the connection without a word, as it is written for mitmproxy and nginx.
+pub const CLOSES: u16 = 444;
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The status; `None` closes the connection without a word.
+    /// The status, 403 if it is `None`; [`CLOSES`] closes the connection without a word.
     pub status: Option<u16>,
-    /// What the client reads.
+    /// What the client reads besides.
     pub message: String,
 }
 
@@ -100,7 +104,7 @@ impl Action {
         }
     }
 
-    pub(super) fn apply(&self, flow: &mut Flow, effect: &mut Effect) {
+    pub(super) fn apply(&self, rule: &Arc<str>, flow: &mut Flow, effect: &mut Effect) {
         match self {
             Self::SetHeader { side, name, value } => {
                 edit(flow, *side, effect, |headers| set(headers, name, value))
@@ -111,7 +115,11 @@ impl Action {
                 kept.finish()
             }),
             Self::RemoveHeader { side, name } => {
-                edit(flow, *side, effect, |headers| filtered(headers, |other| !name.matches(other)).finish());
+                // A request without Host would be none (RFC 9112 section 3.2).
+                let stays = |other: &[u8]| {
+                    !name.matches(other) || (*side == Side::Request && other.eq_ignore_ascii_case(b"host"))
+                };
+                edit(flow, *side, effect, |headers| filtered(headers, stays).finish());
             }
             Self::Rewrite(rewrite) => {
                 if rewrite.apply(&mut flow.request) {
@@ -125,7 +133,7 @@ impl Action {
             Self::Answer(answer) => effect.end = Some(End::Answer(answer.clone())),
             Self::Block(block) => effect.end = Some(End::Block(block.clone())),
             Self::Delay { time, .. } => effect.delay = effect.delay.saturating_add(*time).min(MAX_DELAY),
-            Self::Hold { .. } => effect.hold = true,
+            Self::Hold { .. } => effect.hold = Some(rule.clone()),
             Self::Tag(tag) => {
                 if !flow.tags.contains(tag) {
                     flow.tags.push(tag.clone());

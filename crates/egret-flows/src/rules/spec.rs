@@ -1,12 +1,13 @@
 //! Rules as people write them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::RegexBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Answer, AnswerBody, Block, MAX_DELAY, Rewrite, Rule, RuleError};
+use super::{Action, Answer, AnswerBody, Block, MAX_ACTIONS, MAX_DELAY, MAX_NAME, Rewrite, Rule, RuleError};
 use crate::filter::{Filter, Glob, MAX_REGEX_BYTES};
 use crate::flow::{Headers, Side};
 
@@ -117,10 +118,10 @@ pub enum ActionSpec {
     },
     /// Refuses the request.
     Block {
-        /// The status; the connection is closed without a word if it is left out.
+        /// The status; 403 if it is left out, and 444 closes the connection without a word.
         #[serde(default)]
         status: Option<u16>,
-        /// What the client reads.
+        /// What the client reads besides.
         #[serde(default)]
         message: String,
     },
@@ -146,6 +147,12 @@ pub struct HeaderSpec {
 }
 
 pub(super) fn compile(spec: &RuleSpec) -> Result<Rule, RuleError> {
+    if spec.name.is_empty() || spec.name.len() > MAX_NAME || spec.name.chars().any(char::is_control) {
+        return Err(RuleError::Name(spec.name.chars().take(MAX_NAME).collect()));
+    }
+    if spec.actions.len() > MAX_ACTIONS {
+        return Err(RuleError::TooManyActions(spec.name.clone()));
+    }
     let filter =
         Filter::parse(&spec.filter).map_err(|error| RuleError::Filter { rule: spec.name.clone(), error })?;
     if filter.needs_bodies() {
@@ -161,7 +168,8 @@ pub(super) fn compile(spec: &RuleSpec) -> Result<Rule, RuleError> {
             what,
         })
     });
-    Ok(Rule { name: spec.name.as_str().into(), filter, actions: actions.collect::<Result<_, _>>()? })
+    let actions = actions.collect::<Result<_, _>>()?;
+    Ok(Rule { name: spec.name.as_str().into(), filter, actions, hits: Arc::default() })
 }
 
 fn action(spec: &ActionSpec) -> Result<Action, String> {
@@ -169,7 +177,7 @@ fn action(spec: &ActionSpec) -> Result<Action, String> {
     use Side::{Request, Response};
     Ok(match spec.clone() {
         A::SetRequestHeader { name, value } => {
-            check_field(&name, &value)?;
+            check_request_field(&name, &value)?;
             Action::SetHeader { side: Request, name, value }
         }
         A::SetResponseHeader { name, value } => {
@@ -177,7 +185,7 @@ fn action(spec: &ActionSpec) -> Result<Action, String> {
             Action::SetHeader { side: Response, name, value }
         }
         A::AddRequestHeader { name, value } => {
-            check_field(&name, &value)?;
+            check_request_field(&name, &value)?;
             Action::AddHeader { side: Request, name, value }
         }
         A::AddResponseHeader { name, value } => {
@@ -204,7 +212,7 @@ fn action(spec: &ActionSpec) -> Result<Action, String> {
 
 /// Fields that say where a message ends, or concern one connection. Whoever could change them could make two
 /// messages of one (RFC 9112 section 11.2).
-const FRAMING: [&str; 7] =
+pub(crate) const FRAMING: [&str; 7] =
     ["content-length", "transfer-encoding", "connection", "trailer", "upgrade", "te", "proxy-connection"];
 
 /// Whether a field may be set: name and value are what RFC 9110 section 5 allows, and it is no part of framing.
@@ -225,6 +233,16 @@ pub(crate) fn check_field(name: &str, value: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The same for a request, whose `Host` is always that of its target (RFC 9112 section 3.2.2).
+fn check_request_field(name: &str, value: &str) -> Result<(), String> {
+    if name.eq_ignore_ascii_case("host") {
+        return Err(
+            "Host is always that of the target; use rewrite with host to send the request elsewhere".into()
+        );
+    }
+    check_field(name, value)
 }
 
 fn removable(name: &str) -> Result<Glob, String> {

@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests speak to loopback, and wait on threads of their own")]
 
 mod capture;
+mod changes;
+mod events;
 mod export;
 mod filter;
 mod filter_properties;

@@ -1,12 +1,21 @@
 use bytes::Bytes;
 
+use egret_flows::edit::{BodyEdit, EditError, FieldEdit, RequestEdit};
 use egret_flows::flow::{Body, Flow, Headers};
-use egret_flows::replay::{Changes, Replay, ReplayError, replay};
+use egret_flows::replay::{Replay, ReplayError, replay};
 
 use crate::some;
 
-fn again(flow: &Flow, changes: &Changes) -> Result<Replay, ReplayError> {
-    replay(flow, flow.request.body.in_memory().cloned(), changes)
+fn again(flow: &Flow, edit: &RequestEdit) -> Result<Replay, ReplayError> {
+    replay(flow, flow.request.body.in_memory().cloned(), edit, false)
+}
+
+fn field(name: &str, value: &str) -> FieldEdit {
+    FieldEdit { name: name.into(), value: Some(value.into()), ..FieldEdit::default() }
+}
+
+fn text(text: &str) -> Option<BodyEdit> {
+    Some(BodyEdit::Text(text.into()))
 }
 
 #[test]
@@ -20,7 +29,7 @@ fn without_changes_it_is_the_same_request_but_for_framing() {
         ("x-trace", "two"),
         ("Proxy-Authorization", "Basic eA=="),
     ]);
-    let again = again(&flow, &Changes::default()).expect("it can be sent");
+    let again = again(&flow, &RequestEdit::default()).expect("it can be sent");
     assert_eq!((again.of, again.request.url()), (flow.id, flow.request.url()));
     assert_eq!(&again.body[..], b"{\"name\":\"Egret\"}");
     assert_eq!(
@@ -32,15 +41,13 @@ fn without_changes_it_is_the_same_request_but_for_framing() {
 
 #[test]
 fn changes_are_made() {
-    let changes = Changes {
+    let edit = RequestEdit {
         method: Some("PUT".into()),
-        url: Some("http://staging.example:8080/x?y=1#top".into()),
-        set_headers: vec![("X-TRACE".into(), "three".into()), ("X-New".into(), "1".into())],
-        remove_headers: vec!["content-type".into()],
-        body: Some("another".into()),
-        ..Changes::default()
+        target: Some("http://staging.example:8080/x?y=1#top".into()),
+        headers: Some(vec![field("Host", "api.example.com"), field("X-TRACE", "three"), field("X-New", "1")]),
+        body: text("another"),
     };
-    let again = again(&some::full(), &changes).expect("it can be sent");
+    let again = again(&some::full(), &edit).expect("it can be sent");
     assert_eq!(
         (&*again.request.method, again.request.url().as_str()),
         ("PUT", "http://staging.example:8080/x?y=1")
@@ -48,9 +55,9 @@ fn changes_are_made() {
     assert_eq!(again.body, Bytes::from("another"));
     assert_eq!(
         again.request.headers,
-        Headers::from_pairs([("Host", "staging.example:8080"), ("X-Trace", "three"), ("X-New", "1")])
+        Headers::from_pairs([("Host", "staging.example:8080"), ("X-TRACE", "three"), ("X-New", "1")])
     );
-    let path = Changes { url: Some("/only?path".into()), ..Changes::default() };
+    let path = RequestEdit { target: Some("/only?path".into()), ..RequestEdit::default() };
     assert_eq!(
         self::again(&some::full(), &path).expect("it can be sent").request.url(),
         "https://api.example.com/only?path"
@@ -58,33 +65,53 @@ fn changes_are_made() {
 }
 
 #[test]
-fn what_was_redacted_is_said_and_not_sent() {
+fn what_was_redacted_is_said_or_has_to_be_given_anew() {
     let mut flow = some::full();
-    flow.request.headers =
-        Headers::from_pairs([("Authorization", "Bearer [redacted]"), ("Content-Encoding", "gzip")]);
-    flow.request.path = "/?token=%5Bredacted%5D".into();
-    flow.request.body = Body { decoded: true, ..Body::whole(&b"{\"password\":\"[redacted]\"}"[..]) };
-    let first = again(&flow, &Changes::default()).expect("it can be sent");
-    assert!(first.request.headers.is_empty());
-    assert_eq!(first.notes.len(), 3, "{:?}", first.notes);
-    let set = vec![("authorization".into(), "Bearer new".into())];
-    let second = again(
-        &flow,
-        &Changes { set_headers: set, url: Some("/".into()), body: Some("{}".into()), ..Changes::default() },
-    );
-    let second = second.expect("it can be sent");
-    assert_eq!(second.request.headers.text("Authorization"), Some("Bearer new"));
+    flow.request.headers = Headers::from_pairs([
+        ("Host", "api.example.com"),
+        ("Authorization", "Bearer [redacted]"),
+        ("Content-Encoding", "gzip"),
+    ]);
+    flow.request.body = Body { decoded: true, ..Body::whole(&b"{}"[..]) };
+    let first = again(&flow, &RequestEdit::default()).expect("it can be sent");
+    assert_eq!(first.request.headers, Headers::from_pairs([("Host", "api.example.com")]));
+    assert!(first.notes.len() == 1 && first.notes[0].contains("authorization"), "{:?}", first.notes);
+    // As a page sends fields that nobody touched.
+    let untouched = FieldEdit { name: "Authorization".into(), redacted: true, ..FieldEdit::default() };
+    let edit = RequestEdit { headers: Some(vec![untouched, field("X", "1")]), ..RequestEdit::default() };
+    assert_eq!(again(&flow, &edit).expect("it can be sent").notes.len(), 1);
+    let edit =
+        RequestEdit { headers: Some(vec![field("Authorization", "Bearer new")]), ..RequestEdit::default() };
+    let second = again(&flow, &edit).expect("it can be sent");
+    assert_eq!(second.request.headers.text("authorization"), Some("Bearer new"));
     assert_eq!(second.notes, Vec::<String>::new());
+
+    flow.request.path = "/?token=%5Bredacted%5D&a=b".into();
+    let redacted = |what: &str| Err(ReplayError::Edit(EditError::Redacted(what.into())));
+    assert_eq!(again(&flow, &RequestEdit::default()), redacted("the URL"));
+    let filled = RequestEdit { target: Some("/?token=1&a=b".into()), ..RequestEdit::default() };
+    assert_eq!(again(&flow, &filled).expect("it can be sent").request.path, "/?token=1&a=b");
+    flow.request.path = "/".into();
+    flow.request.body = Body::whole(&b"{\"password\":\"[redacted]\"}"[..]);
+    assert_eq!(again(&flow, &RequestEdit::default()), redacted("the body"));
+    assert!(again(&flow, &RequestEdit { body: text("{}"), ..RequestEdit::default() }).is_ok());
+    assert_eq!(
+        again(&flow, &RequestEdit { body: text("[redacted]"), ..RequestEdit::default() }),
+        redacted("the body")
+    );
 }
 
 #[test]
 fn refuses_what_cannot_be_sent_again() {
-    assert_eq!(again(&some::tunnel(), &Changes::default()), Err(ReplayError::NotHttp));
+    assert_eq!(again(&some::tunnel(), &RequestEdit::default()), Err(ReplayError::NotHttp));
     let mut cut = some::full();
     (cut.request.body.length, cut.request.body.truncated) = (100, true);
-    assert_eq!(again(&cut, &Changes::default()), Err(ReplayError::Truncated { captured: 16, length: 100 }));
-    assert!(again(&cut, &Changes { allow_truncated: true, ..Changes::default() }).is_ok());
-    assert!(again(&cut, &Changes { body: Some("x".into()), ..Changes::default() }).is_ok());
+    assert_eq!(
+        again(&cut, &RequestEdit::default()),
+        Err(ReplayError::Truncated { captured: 16, length: 100 })
+    );
+    assert!(replay(&cut, None, &RequestEdit::default(), true).is_ok());
+    assert!(again(&cut, &RequestEdit { body: text("x"), ..RequestEdit::default() }).is_ok());
     for (method, url, header) in [
         ("G T", "/", "X"),
         ("CONNECT", "/", "X"),
@@ -96,14 +123,19 @@ fn refuses_what_cannot_be_sent_again() {
         ("GET", "/a b", "X"),
         ("GET", "/a\r\nEvil: 1", "X"),
         ("GET", "/", "X\r\nEvil"),
-        ("GET", "/", "Transfer-Encoding"),
     ] {
-        let set_headers = vec![(header.into(), "v".into())];
-        let changes =
-            Changes { method: Some(method.into()), url: Some(url.into()), set_headers, ..Changes::default() };
+        let edit = RequestEdit {
+            method: Some(method.into()),
+            target: Some(url.into()),
+            headers: Some(vec![field(header, "v")]),
+            body: None,
+        };
         assert!(
-            matches!(again(&some::full(), &changes), Err(ReplayError::Change(_))),
+            matches!(again(&some::full(), &edit), Err(ReplayError::Edit(EditError::Wrong(_)))),
             "{method} {url} {header}"
         );
     }
+    let moved =
+        RequestEdit { headers: Some(vec![field("Host", "elsewhere.example")]), ..RequestEdit::default() };
+    assert!(matches!(again(&some::full(), &moved), Err(ReplayError::Edit(EditError::Wrong(_)))));
 }

@@ -39,6 +39,7 @@ fn headers_are_set_added_and_removed_in_their_places() {
             { "setRequestHeader": { "name": "x-A", "value": "new" } },
             { "addRequestHeader": { "name": "X-B", "value": "b" } },
             { "removeRequestHeader": { "name": "Cook*" } },
+            { "removeRequestHeader": { "name": "Hos*" } },
             { "setRequestHeader": { "name": "X-C", "value": "" } },
             { "setResponseHeader": { "name": "Server", "value": "me" } },
             { "tag": { "tag": "changed" } },
@@ -116,8 +117,8 @@ fn an_answer_or_a_block_is_the_end_and_a_hold_is_not() {
         let rules = rules(json!([{ "name": "r", "actions": [action, { "delayRequest": { "millis": 5 } }] }]));
         let effect = rules.on_request(&mut flow(), 0);
         assert_eq!(
-            (effect.end.is_some(), effect.hold, effect.delay.is_zero()),
-            (ends, !ends, ends),
+            (effect.end.is_some(), effect.hold.as_deref(), effect.delay.is_zero()),
+            (ends, (!ends).then_some("r"), ends),
             "{action}"
         );
         if let Some(End::Answer(answer)) = effect.end {
@@ -148,6 +149,10 @@ fn refuses_rules_that_cannot_be_carried_out() {
             with(json!({ "addRequestHeader": { "name": "Content-Length", "value": "5" } })),
             "where a message ends",
         ),
+        (with(json!({ "setRequestHeader": { "name": "host", "value": "a" } })), "use rewrite with host"),
+        (json!([{ "name": "", "actions": [{ "block": {} }] }]), "no name of a rule"),
+        (json!([{ "name": "a\nb", "actions": [{ "block": {} }] }]), "no name of a rule"),
+        (json!([{ "name": "r", "actions": vec![json!({ "block": {} }); 33] }]), "more than 32 actions"),
         (with(json!({ "removeRequestHeader": { "name": "*" } })), "would remove content-length"),
         (with(json!({ "rewrite": {} })), "rewrites nothing"),
         (with(json!({ "rewrite": { "scheme": "ftp" } })), "http or https"),
@@ -168,4 +173,23 @@ fn refuses_rules_that_cannot_be_carried_out() {
     assert!(
         serde_json::from_value::<RuleSpec>(json!({ "name": "r", "actions": [{ "explode": {} }] })).is_err()
     );
+}
+
+#[test]
+fn a_flow_is_counted_once_by_each_rule_that_touches_it() {
+    let rules = rules(json!([
+        { "name": "both ways", "actions": [
+            { "setRequestHeader": { "name": "X", "value": "1" } },
+            { "setResponseHeader": { "name": "X", "value": "1" } },
+        ] },
+        { "name": "back", "filter": "status:404", "actions": [{ "tag": { "tag": "seen" } }, { "delayResponse": { "millis": 1 } }] },
+    ]));
+    let mut flow = flow();
+    let _ = rules.on_request(&mut flow, 7);
+    subject_response(&mut flow, b"HTTP/1.1 404 No\r\n\r\n");
+    let _ = rules.on_response(&mut flow, 9);
+    assert_eq!(flow.changes, ["both ways", "back"]);
+    let filter = |text: &str| egret_flows::filter::Filter::parse(text).expect("a filter");
+    assert!(filter("change:both* is:changed").matches(&flow, 0, &()));
+    assert!(!filter("change:nothing").matches(&flow, 0, &()));
 }

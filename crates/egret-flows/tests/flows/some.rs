@@ -127,6 +127,7 @@ pub(crate) fn websocket() -> Flow {
         time: STARTED + 5,
         length: payload.len() as u64,
         truncated: false,
+        event: None,
         payload: Bytes::from_static(payload),
     };
     flow.messages = vec![
@@ -151,6 +152,7 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         reason: Some(Reason::DeniedByRule),
         detail: Some("rule no-ads".into()),
         workload: None,
+        unattributed: None,
         basis: Basis::of(RuleFacts::new("team", "no-ads", Action::Deny)),
         parent: None,
         dialled: Some(([203, 0, 113, 5], 80).into()),
@@ -163,6 +165,9 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
+        changes: Vec::new(),
+        changed_target: None,
+        replay_of: None,
         traceparent: None,
         span: None,
         tunnel_sni: None,

@@ -46,7 +46,11 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     if let Some(workload) = &record.workload {
         out.text("namespace", &workload.namespace);
         optional(workload.service_account.as_deref(), |account| out.text("serviceAccount", account));
+        optional(workload.pod.as_deref(), |pod| out.text("pod", pod));
+        optional(workload.owner.as_ref(), |owner| out.text("owner", &owner.to_string()));
+        optional(workload.node.as_deref(), |node| out.text("node", node));
     }
+    optional(record.unattributed, |why| out.word("source", why.as_str()));
     out.text("method", record.method.as_str());
     out.text("target", &record.target);
     out.word("treatment", record.treatment.as_str());
@@ -65,6 +69,11 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.text("auditPolicy", &facts.policy);
         out.text("auditRule", &facts.rule);
     }
+    if !record.changes.is_empty() {
+        out.text("changes", &record.changes.join(", "));
+    }
+    optional(record.changed_target.as_deref(), |target| out.text("changedTarget", target));
+    optional(record.replay_of, |id| out.word("replayOf", id.as_str()));
     optional(record.tunnel_sni.as_deref(), |name| out.text("tunnelSni", name));
     match &record.parent {
         Some(parent) => out.joined("route", "parent:", parent),
@@ -78,6 +87,8 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     optional(record.phases.dns, |dns| out.millis("dnsMs", dns));
     optional(record.phases.connect, |connect| out.millis("connectMs", connect));
     optional(record.phases.tls, |tls| out.millis("tlsMs", tls));
+    let held = [record.phases.held, record.phases.held_response];
+    optional(held.into_iter().flatten().reduce(|one, other| one + other), |held| out.millis("heldMs", held));
     optional(record.phases.first_byte, |first| out.millis("firstByteMs", first));
     out.millis("totalMs", record.phases.total);
     optional(record.user_agent.as_deref(), |agent| out.text("userAgent", agent));

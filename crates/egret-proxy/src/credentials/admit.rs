@@ -19,6 +19,7 @@ use crate::http1::fields::FieldName;
 use crate::metrics::{CredentialMethod, CredentialResult, Limit};
 use crate::refuse::Refusal;
 use crate::worker::Worker;
+use crate::workload;
 
 /// What keeps the digests of a field's value and of a SOCKS login apart.
 const KIND_FIELD: u8 = 0;
@@ -66,7 +67,7 @@ pub async fn admit(client: &mut Client, flow: &mut Flow, head: &RequestHead) -> 
     }
     flow.identity.user.clone_from(&user);
     flow.record.user = user;
-    Ok(())
+    workload::adopt(flow)
 }
 
 /// Checks a user name and a password that did not come by HTTP, as in SOCKS5 (RFC 1929). Give the user
@@ -118,8 +119,9 @@ pub fn still_hold(snapshot: &Snapshot, identity: &Identity) -> Result<(), String
         Proof::Htpasswd => settings.htpasswd.as_ref().is_some_and(|file| file.find(&user.name).is_some()),
         Proof::Ldap => settings.ldap.is_some(),
         Proof::Jwt => settings.jwt.is_some(),
+        Proof::ServiceAccount => settings.service_accounts.is_some(),
         // What no credentials proved they cannot take away.
-        Proof::Address | Proof::Certificate => true,
+        Proof::Address | Proof::Certificate | Proof::Console => true,
     };
     if stands { Ok(()) } else { Err(format!("the user `{}` is not known any more", user.name)) }
 }
@@ -176,15 +178,22 @@ fn at_once(input: &[u8], flow: &Flow, head: &RequestHead) -> AtOnce {
     let value = field.value(input);
     let digest = state.verdicts.digest(KIND_FIELD, [value, b""]);
     if let Some(user) = state.verdicts.accepted(&digest) {
-        let method =
-            if user.proof == Proof::Jwt { CredentialMethod::Bearer } else { CredentialMethod::Basic };
+        let method = match user.proof {
+            Proof::Jwt | Proof::ServiceAccount => CredentialMethod::Bearer,
+            _ => CredentialMethod::Basic,
+        };
         metrics.credentials(method, CredentialResult::Remembered);
         return AtOnce::Is(Some(user));
     }
-    let (offered, method) = match header::parse(value) {
+    let (offered, method) = match header::parse(value, settings.service_accounts.is_some()) {
         Err(error) => return malformed(CredentialMethod::None, error),
+        Ok(Offered::Basic(login))
+            if settings.service_accounts.is_some() && header::is_jwt(&login.password) =>
+        {
+            (Offered::Bearer(login.password), CredentialMethod::Bearer)
+        }
         Ok(offered @ Offered::Basic(_)) if settings.takes_passwords() => (offered, CredentialMethod::Basic),
-        Ok(offered @ Offered::Bearer(_)) if settings.jwt.is_some() => (offered, CredentialMethod::Bearer),
+        Ok(offered @ Offered::Bearer(_)) if settings.takes_tokens() => (offered, CredentialMethod::Bearer),
         Ok(other) => {
             let detail = match other {
                 Offered::Basic(_) => "credentials of the scheme Basic are not taken here".to_owned(),
@@ -274,10 +283,11 @@ fn challenges(settings: &Authentication, wrong_token: Option<&str>) -> Vec<(&'st
         .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c]))
         .collect();
     let mut fields = Vec::new();
-    if settings.takes_passwords() {
+    // The token of a service account may also come as the password.
+    if settings.takes_passwords() || settings.service_accounts.is_some() {
         fields.push(("Proxy-Authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")));
     }
-    if settings.jwt.is_some() {
+    if settings.takes_tokens() {
         let error = wrong_token.map_or_else(String::new, |why| {
             // Our own words, without quotes or anything beyond ASCII but what is replaced here.
             let why = why.replace(['"', '\\', '`'], "'");

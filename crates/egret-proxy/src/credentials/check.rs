@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use egret_core::authentication::Authentication;
+use egret_core::identity::workloads::{Reviewed, Workloads};
 use egret_core::identity::{Groups, Proof, User};
 use egret_tls::client::Alpn;
 use tokio::runtime::Handle;
@@ -31,6 +34,7 @@ pub(super) struct State {
     pub(super) users: Option<Arc<Users>>,
     pub(super) directory: Option<Arc<Directory>>,
     pub(super) tokens: Option<Arc<Tokens>>,
+    workloads: Option<Arc<dyn Workloads>>,
     checks: Arc<Semaphore>,
     handle: Handle,
 }
@@ -107,7 +111,8 @@ impl State {
             ),
         };
         let verdicts = Verdicts::new(&settings.cache);
-        Ok(Self { settings, verdicts, backoff, users, directory, tokens, checks, handle })
+        let workloads = shared.workloads.clone();
+        Ok(Self { settings, verdicts, backoff, users, directory, tokens, workloads, checks, handle })
     }
 
     /// What is known of credentials without a check.
@@ -192,6 +197,7 @@ impl State {
     ) -> Said {
         match offered {
             Offered::Basic(login) => self.ask_password(snapshot, login, permit).await,
+            Offered::Bearer(token) if self.is_for_the_api_server(&token) => self.ask_api_server(token).await,
             Offered::Bearer(token) => self.ask_token(token, permit).await,
             Offered::Other(_) => Said::Unavailable("the scheme is not spoken here"),
         }
@@ -247,11 +253,39 @@ impl State {
         }
     }
 
+    /// Whether a token is one of a service account: where tokens of a provider are taken as well, what is not
+    /// from one of its issuers.
+    fn is_for_the_api_server(&self, token: &str) -> bool {
+        let Some(jwt) = self.settings.jwt.as_ref().filter(|_| self.settings.service_accounts.is_some())
+        else {
+            return self.settings.service_accounts.is_some();
+        };
+        issuer(token).is_none_or(|issuer| !jwt.issuers.contains(&issuer))
+    }
+
+    async fn ask_api_server(&self, token: zeroize::Zeroizing<String>) -> Said {
+        let Some(workloads) = &self.workloads else {
+            return Said::Unavailable("no API server is configured");
+        };
+        match workloads.reviewed(&token).await {
+            Reviewed::Good { user, groups, workload, left } => {
+                match self.good(user, Proof::ServiceAccount, groups.to_vec(), Some(left)) {
+                    Said::Good { user, left } => {
+                        Said::Good { user: User { workload: Some(workload), ..user }, left }
+                    }
+                    other => other,
+                }
+            }
+            Reviewed::Refused(why) => Said::Wrong { wrong: Wrong::Token(why), is_guess: true },
+            Reviewed::Unavailable(why) => Said::Unavailable(why),
+        }
+    }
+
     /// A user with the groups that were proved, and those of the file of groups.
     fn good(&self, name: Arc<str>, proof: Proof, groups: Vec<Arc<str>>, left: Option<Duration>) -> Said {
         let groups = Groups::from(groups).with_others(self.settings.groups_of(&name));
         tracing::debug!(user = &*name, proof = proof.as_str(), groups = ?&*groups, "a user was found good");
-        Said::Good { user: User { name, proof, groups }, left }
+        Said::Good { user: User { name, proof, groups, workload: None }, left }
     }
 
     fn too_many_groups(&self, user: &str) -> Said {
@@ -259,6 +293,13 @@ impl State {
         tracing::warn!(user, most, "a user is refused who is in more groups than `authentication.maxGroups`");
         Said::Wrong { wrong: Wrong::TooManyGroups, is_guess: false }
     }
+}
+
+/// The issuer that a token names, of which nothing is verified yet.
+fn issuer(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    claims.get("iss")?.as_str().map(str::to_owned)
 }
 
 fn check_filter(setting: &'static str, filter: &str) -> Result<(), CredentialsError> {

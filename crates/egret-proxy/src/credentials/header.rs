@@ -18,6 +18,9 @@ const SCHEMES: [&str; 8] =
 /// Base64 of the longest user name and password.
 const MAX_BASIC: usize = (MAX_USER_BYTES + 1 + MAX_PASSWORD_BYTES).div_ceil(3) * 4;
 
+/// Base64 of the longest user name and token.
+const MAX_BASIC_WITH_TOKEN: usize = (MAX_USER_BYTES + 1 + MAX_TOKEN_BYTES).div_ceil(3) * 4;
+
 /// A user name and a password. Never printed; the password is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -93,11 +96,12 @@ pub enum Malformed {
     LongToken,
 }
 
-/// Reads the value of `Proxy-Authorization`.
+/// Reads the value of `Proxy-Authorization`. `may_hold_token`: the password of Basic may be a signed token, and
+/// then as long as one.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(value: &[u8]) -> Result<Offered, Malformed> {
+pub fn parse(value: &[u8], may_hold_token: bool) -> Result<Offered, Malformed> {
     let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     if !crate::http1::fields::is_token(scheme) {
@@ -105,7 +109,7 @@ pub fn parse(value: &[u8]) -> Result<Offered, Malformed> {
     }
     let rest = crate::http1::fields::trim(rest);
     if scheme.eq_ignore_ascii_case(b"Basic") {
-        return basic(rest).map(Offered::Basic);
+        return basic(rest, may_hold_token).map(Offered::Basic);
     }
     if scheme.eq_ignore_ascii_case(b"Bearer") {
         return bearer(rest).map(Offered::Bearer);
@@ -113,12 +117,12 @@ pub fn parse(value: &[u8]) -> Result<Offered, Malformed> {
     Ok(Offered::Other(SCHEMES.into_iter().find(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))))
 }
 
-fn basic(encoded: &[u8]) -> Result<Login, Malformed> {
+fn basic(encoded: &[u8], may_hold_token: bool) -> Result<Login, Malformed> {
     if encoded.is_empty() {
         return Err(Malformed::Empty);
     }
     // Whatever is longer is too long in one of its parts; which, nobody needs to decode to know.
-    if encoded.len() > MAX_BASIC {
+    if encoded.len() > (if may_hold_token { MAX_BASIC_WITH_TOKEN } else { MAX_BASIC }) {
         return Err(Malformed::LongPassword);
     }
     let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| Malformed::Base64)?);
@@ -129,7 +133,26 @@ fn basic(encoded: &[u8]) -> Result<Login, Malformed> {
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     });
     let (user, password) = text.split_once(':').ok_or(Malformed::Colon)?;
+    if may_hold_token && is_jwt(password) {
+        // The name is nobody's: the token says whose it is.
+        login(user, "")?;
+        return Ok(Login { user: user.to_owned(), password: Zeroizing::new(password.to_owned()) });
+    }
     login(user, password)
+}
+
+/// Whether a text has the form of a signed token (RFC 7515 section 7.1): three parts in Base64 without padding,
+/// of which the first is an object.
+#[must_use]
+pub fn is_jwt(text: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    // `{"` is `eyJ`, whatever follows.
+    text.len() <= MAX_TOKEN_BYTES
+        && text.starts_with("eyJ")
+        && text.split('.').count() == 3
+        && text.split('.').all(is_part)
 }
 
 /// A login from its parts, however they came.
@@ -171,7 +194,7 @@ mod tests {
     #[track_caller]
     fn reads(value: &str, user: &str, password: &str) {
         let login = login(user, password).unwrap();
-        assert_eq!(parse(value.as_bytes()), Ok(Offered::Basic(login)), "{value}");
+        assert_eq!(parse(value.as_bytes(), false), Ok(Offered::Basic(login)), "{value}");
     }
 
     fn encoded(text: &[u8]) -> String {
@@ -209,33 +232,47 @@ mod tests {
             ("\u{1}", Malformed::Scheme),
             ("Basic,x", Malformed::Scheme),
         ] {
-            assert_eq!(parse(value.as_bytes()), Err(error), "{value}");
+            assert_eq!(parse(value.as_bytes(), false), Err(error), "{value}");
         }
     }
 
     #[test]
     fn reads_tokens_and_names_other_schemes() {
         assert_eq!(
-            parse(b"Bearer a.b-c_d~e+f/g=="),
+            parse(b"Bearer a.b-c_d~e+f/g==", false),
             Ok(Offered::Bearer(Zeroizing::new("a.b-c_d~e+f/g==".into())))
         );
-        assert_eq!(parse(b"bearer a b"), Err(Malformed::Token));
-        assert_eq!(parse(b"Bearer \xff"), Err(Malformed::Token));
-        assert_eq!(parse(b"Bearer "), Err(Malformed::Empty));
+        assert_eq!(parse(b"bearer a b", false), Err(Malformed::Token));
+        assert_eq!(parse(b"Bearer \xff", false), Err(Malformed::Token));
+        assert_eq!(parse(b"Bearer ", false), Err(Malformed::Empty));
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN_BYTES + 1));
-        assert_eq!(parse(long.as_bytes()), Err(Malformed::LongToken));
-        assert_eq!(parse(b"NTLM TlRMTVNTUAAB"), Ok(Offered::Other(Some("NTLM"))));
+        assert_eq!(parse(long.as_bytes(), false), Err(Malformed::LongToken));
+        assert_eq!(parse(b"NTLM TlRMTVNTUAAB", false), Ok(Offered::Other(Some("NTLM"))));
+    }
+
+    #[test]
+    fn takes_a_token_for_a_password_where_tokens_are_taken() {
+        let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.{}", "a".repeat(900), "b".repeat(342));
+        let value = encoded(format!("anybody:{token}").as_bytes());
+        let Ok(Offered::Basic(login)) = parse(value.as_bytes(), true) else { panic!() };
+        assert!(is_jwt(&login.password) && login.user == "anybody");
+        assert_eq!(parse(value.as_bytes(), false), Err(Malformed::LongPassword));
+        for text in ["", "eyJ", "eyJhbGciOiJSUzI1NiJ9.e30", "eyJ..x", "eyJ.a.b.c", "eyJ.a!.b", "a.b.c"] {
+            assert!(!is_jwt(text), "{text}");
+        }
+        let long = encoded(format!("a:{}", "p".repeat(1000)).as_bytes());
+        assert_eq!(parse(long.as_bytes(), true), Err(Malformed::LongPassword), "that is no token");
     }
 
     #[test]
     fn a_password_in_the_wrong_place_is_no_name_of_a_scheme() {
-        assert_eq!(parse(b"YWxpY2U6c2VjcmV0"), Ok(Offered::Other(None)));
+        assert_eq!(parse(b"YWxpY2U6c2VjcmV0", false), Ok(Offered::Other(None)));
     }
 
     #[test]
     fn nothing_of_it_is_printed() {
         for value in [&b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="[..], b"Bearer secret", b"Secret secret"] {
-            let text = format!("{:?}", parse(value).unwrap());
+            let text = format!("{:?}", parse(value, false).unwrap());
             assert!(
                 !text.contains("secret") && !text.contains("Aladdin") && !text.contains("sesame"),
                 "{text}"

@@ -7,8 +7,8 @@
 //!
 //! A further kind of credentials is one more file here with a `check`, one more field in
 //! [`egret_core::authentication::Authentication`], and one more [`egret_core::identity::Proof`]. A
-//! Kubernetes service account's token is a bearer token: it will be told from a JWT of a provider by its
-//! issuer, in `check`, and asked about by TokenReview.
+//! Kubernetes service account's token is a bearer token: it is told from a JWT of a provider by its issuer,
+//! in `check`, and the API server is asked about it.
 
 mod admit;
 mod apr1;
@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use egret_core::identity::workloads::Workloads;
 use egret_core::settings::Snapshot;
 use egret_tls::client::{Alpn, ClientConfigs};
 use egret_tls::roots::{GeneralRoots, TrustError};
@@ -67,6 +68,7 @@ pub enum CredentialsError {
 /// What credentials are checked against, shared by all workers.
 pub struct Credentials {
     upstream: Arc<Upstream>,
+    workloads: Option<Arc<dyn Workloads>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     state: ArcSwapOption<State>,
     /// Runs the checks; there is none before the first configuration that asks for credentials.
@@ -99,9 +101,14 @@ impl Credentials {
     ///
     /// # Errors
     /// What of it cannot be put into force.
-    pub fn new(snapshot: &Snapshot, upstream: Arc<Upstream>) -> Result<Self, CredentialsError> {
+    pub fn new(
+        snapshot: &Snapshot,
+        upstream: Arc<Upstream>,
+        workloads: Option<Arc<dyn Workloads>>,
+    ) -> Result<Self, CredentialsError> {
         let credentials = Self {
             upstream,
+            workloads,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot.clone())),
             state: ArcSwapOption::empty(),
             runtime: Mutex::new(None),

@@ -89,7 +89,8 @@ impl Upload {
         self.pump.is_done()
     }
 
-    fn is_over(&self) -> bool {
+    /// Nothing more of it is sent.
+    pub(super) fn is_over(&self) -> bool {
         self.refused.is_some() || self.broken || self.is_done()
     }
 
@@ -207,7 +208,7 @@ pub async fn head(
     .await
 }
 
-fn poll_upload(
+pub(super) fn poll_upload(
     context: &mut Context<'_>,
     client: &mut Client,
     upstream: &mut UpstreamConnection,
@@ -216,7 +217,13 @@ fn poll_upload(
 ) -> Result<(), Failed> {
     let mut tap = Tap::on(capture.as_deref_mut(), Side::Request);
     match upload.pump.poll(context, &mut client.stream, &mut client.input, &mut upstream.stream, &mut tap) {
-        Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+        Poll::Pending => Ok(()),
+        Poll::Ready(Ok(())) => {
+            if let Some(capture) = capture {
+                capture.sent();
+            }
+            Ok(())
+        }
         // The origin may have answered before it stopped reading; its answer counts.
         Poll::Ready(Err(PumpError::Sink(error))) => {
             upload.refused = Some(error);

@@ -1,17 +1,22 @@
-//! Forwarding plain requests.
+//! Forwarding plain requests. What change rules and breakpoints make of them is in [`change`], where there are any.
 
 mod again;
+pub mod change;
 pub mod connect;
+mod dns_answer;
 pub mod exchange;
 pub mod request;
 pub mod response;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use egret_core::destination::Destination;
+use egret_core::policy::RequestFacts;
 use egret_core::reason::Reason;
 use egret_core::record::{Protocol, Treatment};
 use egret_core::settings::Snapshot;
+use egret_flows::flow::Level;
 
 use crate::body::{Pump, Sink};
 use crate::capture;
@@ -89,17 +94,20 @@ struct Plan {
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
     flow.record.treatment = if client.inside.is_some() { Treatment::Intercept } else { Treatment::Forward };
-    let planned = plan(client, flow, head).map(|plan| (write_request(client, flow, head, &plan), plan));
-    // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
-    client.consume(head.length);
-    client.spare.request_fields = std::mem::take(&mut head.fields);
-    let (written, plan) = planned?;
-
+    let prepared = match flow.worker.shared.changes.active() {
+        None => prepare(client, flow, head),
+        // Boxed: it is for those who debug.
+        Some(active) => Box::pin(change::prepare(client, flow, head, active)).await,
+    };
+    let (plan, mut exchange) = match prepared {
+        Ok(prepared) => prepared,
+        Err(Stopped::Refused(refusal)) => return Err(refusal),
+        Err(Stopped::Answered(after)) => return Ok(Served::Answered(after)),
+    };
     let snapshot = flow.snapshot.clone();
-    let upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, Vec::new()));
-    let mut exchange = Exchange { written, upload, upstream: None };
     let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
-    flow.record.bytes_up += exchange.upload.pump.data;
+    flow.record.bytes_up +=
+        exchange.upload.pump.data + exchange.body.as_ref().map_or(0, |body| body.len() as u64);
     client.spare.request_head = exchange.upload.pump.take_head();
     let outcome = outcome.map_err(|refusal| in_particular(flow, refusal));
     match (outcome?, exchange.upstream.take()) {
@@ -123,15 +131,35 @@ struct Exchange {
     written: Written,
     upload: Upload,
     upstream: Option<UpstreamConnection>,
+    /// Bytes that go right behind the head, as the body or its beginning: what was edited, or held. The upload has
+    /// what is left.
+    body: Option<Bytes>,
+}
+
+/// A request that is not sent.
+pub enum Stopped {
+    /// It is refused.
+    Refused(Refusal),
+    /// It was answered.
+    Answered(After),
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Exchange {
     /// Makes the request ready for this connection, from its beginning.
     fn use_connection(&mut self, upstream: UpstreamConnection) -> (&mut UpstreamConnection, &mut Upload) {
-        let head = match &upstream.parent {
+        let mut head = match &upstream.parent {
             Some(form) => self.written.for_parent(form.authorization.as_deref()),
             None => std::mem::take(&mut self.written.head),
         };
+        if let Some(body) = &self.body {
+            head.extend_from_slice(body);
+        }
         self.upload.restart(head);
         (self.upstream.insert(upstream), &mut self.upload)
     }
@@ -140,6 +168,8 @@ impl Exchange {
     fn give_up_connection(&mut self) {
         if self.upstream.take().is_some_and(|upstream| upstream.parent.is_none()) {
             self.written.head = self.upload.pump.take_head();
+            let behind = self.body.as_ref().map_or(0, Bytes::len);
+            self.written.head.truncate(self.written.head.len().saturating_sub(behind));
         }
     }
 }
@@ -173,12 +203,38 @@ async fn run(
     respond(client, flow, plan, upstream, &mut exchange.upload, response, snapshot).await
 }
 
-fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Refusal> {
-    let input = client.filled();
-    let Target::Absolute { scheme, destination, path, .. } = &head.target else {
+/// Makes a request ready to be sent, as it came.
+fn prepare(
+    client: &mut Client,
+    flow: &mut Flow,
+    head: &mut RequestHead,
+) -> Result<(Plan, Exchange), Stopped> {
+    let vetted = vet(client, flow, head, client.filled(), &mut |_, _| Level::None);
+    let planned = vetted.and_then(|decision| {
+        let memory = std::mem::take(&mut client.spare.request_head);
+        let plan = plan(client, flow, head, client.filled(), decision)?;
+        Ok((write_request(memory, client.filled(), flow, head, &plan), plan))
+    });
+    // Also after a refusal: the connection may be kept, and what was refused must not stand there again.
+    client.consume(head.length);
+    client.spare.request_fields = std::mem::take(&mut head.fields);
+    let (written, plan) = planned?;
+    let upload = Upload::new(Pump::new(plan.body, Sink::Same, plan.limits, Vec::new()));
+    Ok((plan, Exchange { written, upload, upstream: None, body: None }))
+}
+
+/// Looks whether a request can be forwarded and may be, and begins to capture it: at least as much as `least` says
+/// of one that may.
+fn vet(
+    client: &Client,
+    flow: &mut Flow,
+    head: &RequestHead,
+    input: &[u8],
+    least: &mut dyn FnMut(&mut Flow, &Decision) -> Level,
+) -> Result<Decision, Refusal> {
+    let Target::Absolute { scheme, destination, .. } = &head.target else {
         return Err(Refusal::new(Reason::NotAProxyRequest, ""));
     };
-    let method = &input[head.method.clone()];
     let via = flow.snapshot.http.via.clone();
     if request::passed_before(input, &head.fields, &via) {
         return Err(Refusal::new(Reason::LoopDetected, format!("Via names `{via}` already")));
@@ -189,26 +245,54 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
             "an upgrade request with a body is not forwarded",
         ));
     }
+    with_facts(flow, head, input, |flow, facts| {
+        let decided = gate::decide(flow, destination, facts);
+        let least = decided.as_ref().map_or(Level::None, |decision| least(flow, decision));
+        if flow.worker.flows.is_some() {
+            let request = capture::Request {
+                head: &input[head.method.start..head.length],
+                scheme: *scheme,
+                destination,
+                inside: client.inside.as_deref(),
+                facts,
+            };
+            let by = match &decided {
+                Ok(decision) => decision.permit.verdict().by.as_deref(),
+                Err(refusal) => refusal.basis.by.as_deref(),
+            };
+            capture::begin(flow, &request, by, least);
+        }
+        decided
+    })
+}
+
+/// The request as rules of policies see it, where one asks.
+fn with_facts<T>(
+    flow: &mut Flow,
+    head: &RequestHead,
+    input: &[u8],
+    then: impl FnOnce(&mut Flow, Option<RequestFacts<'_>>) -> T,
+) -> T {
+    let Target::Absolute { scheme, path, .. } = &head.target else { return then(flow, None) };
     let headers = HeadFields::new(head, input);
     let asks = flow.snapshot.gate.policies.asks_requests();
     let path_and_query = if asks { String::from_utf8_lossy(&input[path.clone()]) } else { "".into() };
     let facts = asks.then(|| gate::facts(head, *scheme, &path_and_query, &headers));
-    let decided = gate::decide(flow, destination, facts);
-    if flow.worker.flows.is_some() {
-        let request = capture::Request {
-            head: &input[..head.length],
-            scheme: *scheme,
-            destination,
-            inside: client.inside.as_deref(),
-            facts,
-        };
-        let by = match &decided {
-            Ok(decision) => decision.permit.verdict().by.as_deref(),
-            Err(refusal) => refusal.basis.by.as_deref(),
-        };
-        capture::begin(flow, &request, by);
-    }
-    let decision = decided?;
+    then(flow, facts)
+}
+
+/// What is needed to send a request that passed the gate.
+fn plan(
+    client: &Client,
+    flow: &Flow,
+    head: &RequestHead,
+    input: &[u8],
+    decision: Decision,
+) -> Result<Plan, Refusal> {
+    let Target::Absolute { scheme, destination, .. } = &head.target else {
+        return Err(Refusal::new(Reason::NotAProxyRequest, ""));
+    };
+    let method = &input[head.method.clone()];
     let way = connect::way(*scheme, destination, &decision);
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE");
     Ok(Plan {
@@ -224,22 +308,21 @@ fn plan(client: &Client, flow: &mut Flow, head: &RequestHead) -> Result<Plan, Re
         upgrade: head.value(FieldName::Upgrade, input).filter(|_| head.upgrade).map(Box::from),
         authenticates: head.value(FieldName::Authorization, input).is_some_and(is_connection_scheme),
         limits: head_limits(&flow.snapshot.limits),
-        wants_http2: client.inside.is_some()
+        wants_http2: (client.inside.is_some() || flow.record.replay_of.is_some())
             && head.version == Protocol::Http2
             && *scheme == Scheme::Https
             && !head.upgrade,
     })
 }
 
-fn write_request(client: &mut Client, flow: &mut Flow, head: &RequestHead, plan: &Plan) -> Written {
-    let memory = std::mem::take(&mut client.spare.request_head);
-    let traceparent = crate::trace::begin(flow, head.value(FieldName::Traceparent, client.filled()));
+fn write_request(memory: Vec<u8>, input: &[u8], flow: &mut Flow, head: &RequestHead, plan: &Plan) -> Written {
+    let traceparent = crate::trace::begin(flow, head.value(FieldName::Traceparent, input));
     let extra = Extra {
         http: &flow.snapshot.http,
         client: flow.identity.ip(),
         traceparent: traceparent.as_ref().map(<[u8; 55]>::as_slice),
     };
-    request::write(memory, client.filled(), head, plan.way.to_parent, &extra)
+    request::write(memory, input, head, plan.way.to_parent, &extra)
 }
 
 /// Goes on with an exchange as long as the gate allows it, which is asked whenever the configuration changes.
@@ -315,6 +398,9 @@ async fn send(
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
         hold_to_rule(flow, plan, exchange)?;
+        if let Some(refusal) = client.inside.as_ref().and_then(|inside| inside.failed_just_now(flow)) {
+            return Err(refusal);
+        }
         let Plan { scheme, destination, decision, way, .. } = plan;
         connect::fresh(flow, *scheme, destination, decision, way, &grant, alpn).await
     })
@@ -333,6 +419,10 @@ async fn send(
 fn hold_to_rule(flow: &mut Flow, plan: &Plan, exchange: &mut Exchange) -> Result<(), Refusal> {
     enforce::admit(flow, plan.body)?;
     let most = flow.record.rule().and_then(|rule| rule.max_body_bytes);
+    // What was held has been read already.
+    if most.is_some_and(|most| exchange.upload.pump.data > most) {
+        return Err(enforce::body_too_long(flow));
+    }
     exchange.upload.pump.hold_to(most, flow.lease.as_ref().and_then(|lease| lease.pacer()));
     Ok(())
 }
@@ -369,20 +459,41 @@ async fn respond(
         again::keep(flow, plan, upload.pump.head());
         return switch(client, flow, plan, upstream, response, snapshot).await;
     }
-    flow.record.status = response.status;
-    let keep_client = plan.keep_alive && upload.is_done() && !client.worker.draining();
+    if client.inside.is_some()
+        && snapshot.interception.strip_alt_svc
+        && dns_answer::is_one(crate::buffer::filled(&upstream.input), &response)
+    {
+        Box::pin(dns_answer::filter(client, upstream, &mut response, snapshot)).await;
+    }
     if let Some(capture) = &mut flow.capture {
-        if upload.is_done() {
-            capture.sent(flow.started.elapsed());
-        }
         capture.response(upstream, response.length);
     }
-    let delivery = response::delivery(&response, plan.version, keep_client);
     upstream.pinned |= plan.authenticates || wants_connection_of_its_own(&response, upstream);
-    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
-    let (body, keep_upstream) = (response.body, response.keep_alive);
+    let mut changed = match flow.edit.take() {
+        None => None,
+        // Boxed: it is for those who debug.
+        Some(editing) => {
+            Box::pin(change::response(client, flow, plan, upstream, upload, &response, snapshot, editing))
+                .await?
+        }
+    };
+    let keep_upstream = response.keep_alive;
+    if let Some(changed) = &mut changed
+        && let Some(head) = changed.head.take()
+    {
+        response = head;
+    }
+    flow.record.status = response.status;
+    let keep_client = plan.keep_alive && upload.is_done() && !client.worker.draining();
+    let delivery = response::delivery(&response, plan.version, keep_client);
+    let input = changed.as_ref().map(|changed| changed.bytes.as_slice());
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot, input);
+    let body = response.body;
     client.spare.response_fields = response.fields;
-    let mut download = Pump::new(body, delivery.sink, plan.limits, head);
+    let mut download = match changed {
+        Some(changed) => changed.download(body, delivery.sink, plan.limits, head),
+        None => Pump::new(body, delivery.sink, plan.limits, head),
+    };
     download.hold_to(None, flow.lease.as_ref().and_then(|lease| lease.pacer()));
     let outcome = going_on!(
         flow,
@@ -420,7 +531,7 @@ async fn pass_interim(
     snapshot: &Arc<Snapshot>,
 ) -> Result<ResponseHead, Refusal> {
     let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
-    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot, None);
     client.spare.response_fields = response.fields;
     // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
     if plan.version != Protocol::Http10 {
@@ -462,14 +573,16 @@ async fn switch(
         }
     }
     let delivery = response::Delivery { sink: Sink::Same, keep_alive: true };
-    let head = write_response(client, plan, upstream, &response, delivery, snapshot);
+    let head = write_response(client, plan, upstream, &response, delivery, snapshot, None);
     flow.record.status = 101;
     let written = client.write_all(&head, snapshot.timeouts.body_idle).await;
     written.map_err(|error| Refusal::new(Reason::ClientAborted, error.to_string()))?;
     Ok(Delivered::Switched)
 }
 
-/// Writes a response head for the client and takes it off the upstream's input.
+/// Writes a response head for the client and takes it off the upstream's input; or one that stands in `changed`, and
+/// was taken off already.
+#[allow(clippy::too_many_arguments, reason = "the parts of one exchange, which live apart")]
 fn write_response(
     client: &mut Client,
     plan: &Plan,
@@ -477,9 +590,10 @@ fn write_response(
     response: &ResponseHead,
     delivery: response::Delivery,
     snapshot: &Snapshot,
+    changed: Option<&[u8]>,
 ) -> Vec<u8> {
     let mut out = std::mem::take(&mut client.spare.response_head);
-    let input = crate::buffer::filled(&upstream.input);
+    let input = changed.unwrap_or_else(|| crate::buffer::filled(&upstream.input));
     let written = response::Written {
         client: plan.version,
         delivery,
@@ -488,6 +602,9 @@ fn write_response(
         strip_alt_svc: client.inside.is_some() && snapshot.interception.strip_alt_svc,
     };
     response::write(&mut out, input, response, &written);
+    if changed.is_some() {
+        return out;
+    }
     if let Some(buffer) = &mut upstream.input {
         buffer.consume(response.length);
     }

@@ -142,7 +142,7 @@ pub(super) fn wrong(client: &Client, error: ParseError) -> Refusal {
 }
 
 /// Serves one request, whose head stands at the front of the client's input.
-pub(super) async fn serve_request(
+pub(crate) async fn serve_request(
     client: &mut Client,
     flow: &mut Flow,
     head: &mut RequestHead,
@@ -165,6 +165,8 @@ pub(super) async fn serve_request(
     // Inside a tunnel it was proved already who speaks, and what is in the head is for the origin.
     if !is_for_the_proxy
         && !is_inside
+        // Whoever sends something again has logged in to the console.
+        && flow.record.replay_of.is_none()
         && let Err(refusal) = credentials::admit(client, flow, head).await
     {
         client.consume(head.length);
@@ -250,7 +252,7 @@ impl Wish {
 }
 
 /// Notes for the record what the head says.
-pub(super) fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
+pub(crate) fn note(flow: &mut Flow, client: &Client, head: &RequestHead) {
     let input = client.filled();
     flow.record.method = MethodName::new(head.method_text(input));
     flow.record.target = recorded(&input[head.target_text.clone()]);
@@ -280,6 +282,9 @@ pub(super) async fn refuse(client: &mut Client, flow: &mut Flow, refusal: &Refus
     flow.refused(refusal);
     if refusal.reason == Reason::ClientAborted {
         return After::Reset;
+    }
+    if refusal.is_silent() {
+        return After::Close;
     }
     let keep_alive = wish.keeps(client) && !matches!(refusal.reason, Reason::Internal | Reason::Draining);
     let http = &flow.snapshot.http;

@@ -27,6 +27,7 @@ use crate::refuse::{Format, Refusal, Reply};
 use crate::relay::Opened;
 use crate::stream::Stream;
 use crate::tunnel::Tunnel;
+use crate::workload;
 
 /// Serves a connection from its first byte to its end, or until it has become a tunnel and nothing else
 /// will come on it.
@@ -57,6 +58,9 @@ pub async fn serve(
     if let Some(tls) = &listener.tls {
         // Boxed: what a handshake needs is given back when it is through.
         client = Box::pin(tls::accept(client, tls, listener.address)).await?;
+    }
+    if client.worker.shared.workloads.is_some() {
+        Box::pin(workload::identify(&mut client)).await;
     }
     let serves = listener.serves;
     let listener = listener.address;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use egret_core::identity::TlsVersion;
+use egret_core::identity::{TlsVersion, Unattributed};
 use egret_core::reason::Reason;
 use egret_flows::store::StoreCounts;
 use egret_tls::interception::MintCounts;
@@ -15,6 +15,7 @@ use prometheus_client::encoding::{
 };
 
 use super::Inner;
+use super::clients::{Account, OTHERS};
 use super::families::{self, Family};
 use super::histogram::Sum;
 use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
@@ -35,6 +36,7 @@ impl Collector for Scrape {
         phases(inner, &mut out)?;
         handshakes(inner, &mut out)?;
         clients(inner, &mut out)?;
+        workloads(inner, &mut out)?;
         rules(inner, &mut out)?;
         limits_and_pool(inner, &mut out)?;
         interception(inner, &mut out)?;
@@ -180,17 +182,65 @@ fn clients(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
     let clients = inner.clients.figures();
     let mut encoder = out.family(&families::CLIENT_REQUESTS)?;
     for client in &clients {
+        let name = client.name.as_deref().unwrap_or(OTHERS);
         for (blame, count) in client.requests.iter().filter(|(_, count)| *count > 0) {
-            counter(&mut encoder, &[("client", &client.name), ("blame", blame)], *count)?;
+            counter(&mut encoder, &[("client", name), ("blame", blame)], *count)?;
         }
     }
     let mut encoder = out.family(&families::CLIENT_BYTES)?;
     for client in &clients {
         for (direction, count) in [("up", client.up), ("down", client.down)] {
-            counter(&mut encoder, &[("client", &client.name), ("direction", direction)], count)?;
+            let name = client.name.as_deref().unwrap_or(OTHERS);
+            counter(&mut encoder, &[("client", name), ("direction", direction)], count)?;
         }
     }
     Ok(())
+}
+
+fn workloads(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let workloads = inner.workloads.figures();
+    let names =
+        |name: &Option<Account>| name.clone().unwrap_or_else(|| (Arc::from(OTHERS), Arc::from(OTHERS)));
+    let mut encoder = out.family(&families::WORKLOAD_REQUESTS)?;
+    for workload in &workloads {
+        let (namespace, account) = names(&workload.name);
+        for (blame, count) in workload.requests.iter().filter(|(_, count)| *count > 0) {
+            let labels = [("namespace", &*namespace), ("service_account", &*account), ("blame", *blame)];
+            counter(&mut encoder, &labels, *count)?;
+        }
+    }
+    let mut encoder = out.family(&families::WORKLOAD_BYTES)?;
+    for workload in &workloads {
+        let (namespace, account) = names(&workload.name);
+        for (direction, count) in [("up", workload.up), ("down", workload.down)] {
+            let labels =
+                [("namespace", &*namespace), ("service_account", &*account), ("direction", direction)];
+            counter(&mut encoder, &labels, count)?;
+        }
+    }
+    let Some(figures) = inner.sources.workloads.as_ref().map(|ask| ask()) else { return Ok(()) };
+    let results = ["pod"].into_iter().chain(Unattributed::ALL.map(Unattributed::as_str)).enumerate();
+    let results: Vec<(&str, u64)> =
+        results.map(|(index, result)| (result, sum(inner, |worker| &worker.lookups[index]))).collect();
+    out.counters(&families::WORKLOAD_LOOKUPS, &results)?;
+    out.gauge(&families::KUBERNETES_PODS, figures.pods)?;
+    out.gauge(&families::KUBERNETES_AMBIGUOUS, figures.ambiguous)?;
+    let mut encoder = out.family(&families::KUBERNETES_BEHIND)?;
+    for watched in &figures.watches {
+        let labels: &Labels<'_> = &[("kind", watched.kind)];
+        encoder.encode_family(&labels)?.encode_gauge(&watched.behind_seconds)?;
+    }
+    let mut encoder = out.family(&families::KUBERNETES_SYNCED)?;
+    for watched in &figures.watches {
+        let labels: &Labels<'_> = &[("kind", watched.kind)];
+        encoder.encode_family(&labels)?.encode_gauge(&u64::from(watched.is_read))?;
+    }
+    let mut encoder = out.family(&families::KUBERNETES_WATCH_FAILURES)?;
+    for watched in &figures.watches {
+        counter(&mut encoder, &[("kind", watched.kind)], watched.failures)?;
+    }
+    out.counters(&families::TOKEN_REVIEWS, &figures.token_reviews)?;
+    out.counters(&families::KUBERNETES_EVENTS, &figures.events)
 }
 
 fn rules(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
@@ -217,9 +267,17 @@ fn rules(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
 }
 
 fn limits_and_pool(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let shared = inner.sources.limits.as_ref().map(|ask| ask()).unwrap_or_default();
+    let by_all = |limit: &Limit| {
+        let counts = shared.iter().filter(|(struck, _)| struck == limit);
+        counts.map(|(_, count)| count).sum::<u64>()
+    };
     let hits: Vec<(&str, u64)> = Limit::ALL
         .iter()
-        .map(|limit| (limit.as_str(), sum(inner, |worker| &worker.limits[limit.index()])))
+        .map(|limit| {
+            let by_workers = sum(inner, |worker| &worker.limits[limit.index()]);
+            (limit.as_str(), by_workers + by_all(limit))
+        })
         .collect();
     out.counters(&families::LIMIT_HITS, &hits)?;
     let events = [

@@ -73,6 +73,26 @@ families! {
         "Finished requests and tunnels of clients with a proven name, by that name and by whose fault it was that they failed (none: they went well). The first `limits.clientNames` names are told apart; all others are (other).";
     CLIENT_BYTES = "egret_client_bytes_total", Counter, ["client", "direction"],
         "Payload bytes of clients with a proven name, by that name and direction.";
+    WORKLOAD_REQUESTS = "egret_workload_requests_total", Counter, ["namespace", "service_account", "blame"],
+        "Finished requests and tunnels of workloads of the cluster, by namespace, service account and by whose fault it was that they failed (none: they went well). The first `limits.workloadNames` service accounts are told apart; all others are (other).";
+    WORKLOAD_BYTES = "egret_workload_bytes_total", Counter, ["namespace", "service_account", "direction"],
+        "Payload bytes of workloads of the cluster, by namespace, service account and direction.";
+    WORKLOAD_LOOKUPS = "egret_workload_lookups_total", Counter, ["result"],
+        "Client connections by what was known behind their address: pod, node, ambiguous (more than one pod), unknown (no pod and no node), stale (what is known is too old).";
+    KUBERNETES_PODS = "egret_kubernetes_pods", Gauge, [],
+        "Pods whose addresses are known.";
+    KUBERNETES_AMBIGUOUS = "egret_kubernetes_ambiguous_addresses", Gauge, [],
+        "Addresses that more than one pod has. Who comes from there has no identity.";
+    KUBERNETES_BEHIND = "egret_kubernetes_staleness_seconds", Gauge, ["kind"],
+        "For how long what is known of the cluster may have been out of date, by kind of object; 0 while it is current.";
+    KUBERNETES_SYNCED = "egret_kubernetes_synced", Gauge, ["kind"],
+        "1 when a kind of object was read whole at least once.";
+    KUBERNETES_WATCH_FAILURES = "egret_kubernetes_watch_failures_total", Counter, ["kind"],
+        "Lists and watches of the API server that failed or broke, by kind of object.";
+    TOKEN_REVIEWS = "egret_token_reviews_total", Counter, ["result"],
+        "Tokens of service accounts that the API server was asked about: good, refused, unavailable.";
+    KUBERNETES_EVENTS = "egret_kubernetes_events_total", Counter, ["result"],
+        "Events about refusals: written, joined (to one that was written before), limited (too many for the pod or in all), failed.";
     POLICY_DECISIONS = "egret_policy_decisions_total", Counter, ["policy", "rule", "action"],
         "Finished requests and tunnels by the rule that decided on them and what it said: Allow, Deny; (default) where none did. Nothing is counted while there are no policies. The first `limits.policyRules` rules are told apart; all others are (other).";
     POLICY_AUDIT_DENIALS = "egret_policy_audit_denials_total", Counter, ["policy", "rule"],

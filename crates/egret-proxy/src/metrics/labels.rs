@@ -168,12 +168,30 @@ label! {
         Groups = "groups",
         /// `limits.handshakes`.
         Handshakes = "handshakes",
+        /// `limits.workloadNames`.
+        WorkloadNames = "workload_names",
         /// `limits.clientNames`.
         ClientNames = "client_names",
         /// `limits.policyRules`.
         PolicyRules = "policy_rules",
         /// `limits.rateLimitEntries`.
         RateLimitEntries = "rate_limit_entries",
+        /// `limits.heldFlows`.
+        HeldFlows = "held_flows",
+        /// `limits.heldBodyBytes`.
+        HeldBodyBytes = "held_body_bytes",
+        /// How long a breakpoint holds.
+        HeldTime = "held_time",
+        /// `limits.replays`.
+        Replays = "replays",
+        /// Origins of tunnels that are looked into, as they are remembered.
+        MetOrigins = "met_origins",
+        /// Origins that clients spoke HTTP/2 with, as one worker remembers them.
+        Http2Origins = "http2_origins",
+        /// Clients and hosts whose rejections of a certificate are remembered.
+        Rejections = "interception_rejections",
+        /// Configurations of TLS with origins.
+        UpstreamTlsConfigurations = "upstream_tls_configurations",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

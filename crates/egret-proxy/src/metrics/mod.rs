@@ -25,7 +25,9 @@ use prometheus_client::registry::Registry;
 pub use docs::{docs, markdown};
 pub use exposition::Exposition;
 pub use labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
-pub use sources::{CertificateFigure, DnsFigures, InterceptionFigures, ParentFigure, Sources};
+pub use sources::{
+    CertificateFigure, DnsFigures, InterceptionFigures, ParentFigure, Sources, WatchFigure, WorkloadFigures,
+};
 pub use worker::WorkerMetrics;
 
 /// What `egret_build_info` says.
@@ -49,6 +51,7 @@ pub struct Metrics {
 struct Inner {
     workers: Vec<Arc<WorkerMetrics>>,
     clients: Arc<clients::Clients>,
+    workloads: Arc<clients::Clients<clients::Account>>,
     rules: Arc<rules::Rules>,
     sources: Sources,
     build: BuildInfo,
@@ -70,12 +73,21 @@ impl Metrics {
     #[must_use]
     pub fn new(workers: usize, build: BuildInfo, sources: Sources) -> Self {
         let clients: Arc<clients::Clients> = Arc::default();
+        let workloads: Arc<clients::Clients<clients::Account>> = Arc::default();
         let rules: Arc<rules::Rules> = Arc::default();
-        let of_worker =
-            || WorkerMetrics { clients: clients.clone(), rules: rules.clone(), ..WorkerMetrics::default() };
+        let most = egret_core::settings::Limits::default();
+        clients.limit(most.client_names);
+        workloads.limit(most.workload_names);
+        let of_worker = || WorkerMetrics {
+            clients: clients.clone(),
+            workloads: workloads.clone(),
+            rules: rules.clone(),
+            ..WorkerMetrics::default()
+        };
         let inner = Arc::new(Inner {
             workers: (0..workers.max(1)).map(|_| Arc::new(of_worker())).collect(),
             clients,
+            workloads,
             rules,
             sources,
             build,
@@ -99,6 +111,11 @@ impl Metrics {
     /// How many clients' names are told apart (`limits.clientNames`). Those that are known stay.
     pub fn limit_client_names(&self, most: usize) {
         self.inner.clients.limit(most);
+    }
+
+    /// How many service accounts are told apart (`limits.workloadNames`). Those that are known stay.
+    pub fn limit_workload_names(&self, most: usize) {
+        self.inner.workloads.limit(most);
     }
 
     /// How many rules of policies are told apart (`limits.policyRules`). Those that are known stay.

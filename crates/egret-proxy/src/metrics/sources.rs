@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egret_flows::store::StoreCounts;
 use egret_tls::interception::MintCounts;
 
+use super::labels::Limit;
 use crate::credentials::CredentialsFigures;
 
 /// What the resolver counted since the start.
@@ -58,6 +59,34 @@ pub struct InterceptionFigures {
     pub ca_not_after: i64,
 }
 
+/// How current a list of the API server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WatchFigure {
+    /// The kind of object.
+    pub kind: &'static str,
+    /// It was read whole at least once.
+    pub is_read: bool,
+    /// For how long it may have been out of date; 0 while it is current.
+    pub behind_seconds: f64,
+    /// Lists and watches that failed.
+    pub failures: u64,
+}
+
+/// What is known of a cluster's workloads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkloadFigures {
+    /// Pods with an address.
+    pub pods: u64,
+    /// Addresses of more than one pod.
+    pub ambiguous: u64,
+    /// The lists.
+    pub watches: Vec<WatchFigure>,
+    /// Reviews of tokens by their results.
+    pub token_reviews: Vec<(&'static str, u64)>,
+    /// Events by what became of them.
+    pub events: Vec<(&'static str, u64)>,
+}
+
 type Ask<T> = Option<Box<dyn Fn() -> T + Send + Sync>>;
 
 /// Where the figures come from. Those that are absent leave no metric.
@@ -71,6 +100,8 @@ pub struct Sources {
     pub credentials: Ask<Option<CredentialsFigures>>,
     /// Interception; `None` where nothing is intercepted.
     pub interception: Ask<Option<InterceptionFigures>>,
+    /// How often limits were struck that no worker counts.
+    pub limits: Ask<Vec<(Limit, u64)>>,
     /// Lines that the access log dropped.
     pub access_log_dropped: Ask<u64>,
     /// TLS handshakes with clients that are under way.
@@ -79,6 +110,8 @@ pub struct Sources {
     pub certificates: Ask<Vec<CertificateFigure>>,
     /// What the store of flows counts, where there is one.
     pub flows: Ask<StoreCounts>,
+    /// What is known of the workloads of a cluster, where there is one.
+    pub workloads: Ask<WorkloadFigures>,
     /// Spans that the trace exporter dropped, where traces are exported.
     pub spans_dropped: Ask<u64>,
 }
@@ -90,10 +123,12 @@ impl fmt::Debug for Sources {
             .field("parents", &self.parents.is_some())
             .field("credentials", &self.credentials.is_some())
             .field("interception", &self.interception.is_some())
+            .field("limits", &self.limits.is_some())
             .field("access_log_dropped", &self.access_log_dropped.is_some())
             .field("handshakes", &self.handshakes.is_some())
             .field("certificates", &self.certificates.is_some())
             .field("flows", &self.flows.is_some())
+            .field("workloads", &self.workloads.is_some())
             .field("spans_dropped", &self.spans_dropped.is_some())
             .finish()
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use egret_core::identity::TlsVersion;
+use egret_core::identity::{TlsVersion, Unattributed, Workload};
 use egret_core::reason::Reason;
 use egret_core::record::FlowRecord;
 
-use super::clients::Clients;
+use super::clients::{Account, Clients};
 use super::histogram::Histogram;
 use super::labels::{CredentialMethod, CredentialResult, Limit, MethodClass, Phase, PoolEvent, StatusClass};
 use super::rules::Rules;
@@ -39,6 +39,10 @@ pub struct WorkerMetrics {
     /// Shared by all workers.
     pub(super) clients: Arc<Clients>,
     /// Shared by all workers.
+    pub(super) workloads: Arc<Clients<Account>>,
+    /// Of pods, and of each reason why there is none.
+    pub(super) lookups: [AtomicU64; 1 + Unattributed::ALL.len()],
+    /// Shared by all workers.
     pub(super) rules: Arc<Rules>,
     /// The one thread that may add.
     #[cfg(debug_assertions)]
@@ -63,6 +67,8 @@ impl Default for WorkerMetrics {
             handshakes: Default::default(),
             handshake_failures: (0..Reason::COUNT).map(|_| AtomicU64::new(0)).collect(),
             clients: Arc::default(),
+            workloads: Arc::default(),
+            lookups: std::array::from_fn(|_| AtomicU64::new(0)),
             rules: Arc::default(),
             #[cfg(debug_assertions)]
             writer: std::sync::OnceLock::new(),
@@ -82,6 +88,11 @@ impl WorkerMetrics {
             && self.clients.finished(name, record.reason)
         {
             self.limit_hit(Limit::ClientNames);
+        }
+        if let Some(workload) = &record.workload
+            && self.workloads.finished(&account(workload), record.reason)
+        {
+            self.limit_hit(Limit::WorkloadNames);
         }
         let phases = &record.phases;
         let optional = [
@@ -160,6 +171,20 @@ impl WorkerMetrics {
         }
     }
 
+    /// Payload bytes of a workload.
+    pub fn workload_bytes(&self, workload: &Workload, up: u64, down: u64) {
+        if up > 0 || down > 0 {
+            self.workloads.bytes(&account(workload), up, down);
+        }
+    }
+
+    /// It was looked up who is behind a client's address: a pod, or why nobody is known.
+    pub fn looked_up(&self, nobody: Option<Unattributed>) {
+        self.assert_writer();
+        let index = nobody.and_then(|why| Unattributed::ALL.iter().position(|known| *known == why));
+        add(&self.lookups[index.map_or(0, |index| index + 1)], 1);
+    }
+
     /// A TLS handshake with a client is complete.
     pub fn handshake(&self, version: TlsVersion, resumed: bool, took: Duration) {
         self.assert_writer();
@@ -197,6 +222,10 @@ impl WorkerMetrics {
         self.assert_writer();
         add(&self.pool[event.index()], 1);
     }
+}
+
+fn account(workload: &Workload) -> Account {
+    (workload.namespace.clone(), workload.service_account.clone().unwrap_or_default())
 }
 
 /// Adds to a counter that this thread alone writes: a load and a store, where an atomic addition would

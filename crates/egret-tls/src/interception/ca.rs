@@ -5,13 +5,14 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
 
 use super::CaError;
 use crate::authority::{
     Authority, AuthorityError, CA_DAYS, CaRequest, Constraints, KeyType, LeafRequest, Name, Purpose, Subject,
     Validity, constraints_of,
 };
-use crate::files::{Identity, Password, load_identity};
+use crate::files::{FileProblem, Identity, Password, chain_pem, key_pem, load_identity};
 use crate::inspect::CertificateInfo;
 use crate::verify::{self, Usage};
 
@@ -142,6 +143,15 @@ impl InterceptionCa {
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
         self.validity.not_after
+    }
+
+    /// Certificate with its chain, and key, both in PEM, to be stored where nobody else can read them.
+    ///
+    /// # Errors
+    /// The key cannot be written.
+    pub fn to_pem(&self) -> Result<(String, Zeroizing<String>), FileProblem> {
+        let identity = self.authority.identity();
+        Ok((chain_pem(&identity.chain), key_pem(&identity.key)?))
     }
 
     pub(super) fn validity(&self) -> Validity {

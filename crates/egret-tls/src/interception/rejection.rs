@@ -37,6 +37,24 @@ pub enum End {
 }
 
 impl End {
+    /// The alert's name in RFC 8446, if it ended with one: `unknown_ca`, `bad_certificate`, …
+    #[must_use]
+    pub fn alert(&self) -> Option<String> {
+        let Self::Alert(alert) = self else { return None };
+        let name = format!("{alert:?}");
+        let mut text = String::new();
+        let mut capital = true;
+        for letter in name.chars() {
+            // Several capitals in a row are one word: UnknownCA.
+            if letter.is_ascii_uppercase() && !capital {
+                text.push('_');
+            }
+            capital = letter.is_ascii_uppercase();
+            text.push(letter.to_ascii_lowercase());
+        }
+        Some(text)
+    }
+
     /// How a connection ended that gave this error.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {

@@ -45,6 +45,8 @@ pub(crate) enum CertsCommand {
     Bundle(BundleArgs),
     /// Write a certificate and its key in another format
     Export(ExportArgs),
+    /// Keep certificates as Secrets in a cluster: make those that are not there, renew those that end soon
+    Secrets(SecretsArgs),
 }
 
 /// Where the files go, and with which key.
@@ -116,6 +118,36 @@ pub(crate) struct ServerNames {
     pub namespace: String,
 }
 
+/// `egret certs secrets`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["mtls", "interception"]))]
+pub(crate) struct SecretsArgs {
+    /// For mutual TLS to the proxy: egret-mtls-ca, egret-mtls (the server's) and egret-mtls-client
+    #[arg(long)]
+    pub mtls: bool,
+    /// For looking inside TLS: egret-ca, a CA. It is made once, and never changed by this
+    #[arg(long)]
+    pub interception: bool,
+    /// The namespace of the Secrets and of the proxy's Service [default: the pod's own, or that of the kubeconfig]
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The name of the proxy's Service
+    #[arg(long, value_name = "NAME", default_value = "egret")]
+    pub service: String,
+    /// Name that the server's certificate is for besides the Service's; repeat it, or separate them with commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub san: Vec<Name>,
+    /// How long the certificates of server and client are valid, in days; 397 at most
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    pub days: u32,
+    /// The kubeconfig file [default: KUBECONFIG, the pod's service account, or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of that file [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
 /// `egret certs init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
@@ -124,6 +156,9 @@ pub(crate) struct InitArgs {
     /// The server's names.
     #[command(flatten)]
     pub names: ServerNames,
+    /// Leave certificates that are there as they are, and end well: for what is run at every start
+    #[arg(long, conflicts_with = "force")]
+    pub keep: bool,
     /// SPIFFE ID of the client: spiffe://trust-domain/path
     #[arg(long, value_name = "ID", value_parser = Name::spiffe)]
     pub spiffe: Option<Name>,

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use egret_tls::authority::{
     Authority, CaRequest, Constraints, LeafRequest, Name, Purpose, Subject, default_server_names,
 };
-use egret_tls::files::{Existing, Identity, NewFile, chain_pem, combined_pem, key_pem, write_all};
+use egret_tls::files::{
+    Existing, Identity, NewFile, chain_pem, combined_pem, key_pem, load_chain, write_all,
+};
+use egret_tls::inspect::CertificateInfo;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -19,6 +22,11 @@ const CLIENT: &str = "egret-client";
 
 /// A CA, a server and a client, in one directory.
 pub(super) fn init(args: &InitArgs) -> Result<Outcome, CertsError> {
+    if args.keep
+        && let Some(outcome) = kept(&args.dir)?
+    {
+        return Ok(outcome);
+    }
     let now = Timestamp::now();
     let authority = Authority::create(&ca_request(&args.ca, &args.make), now)?;
     let names = server_names(&args.names, authority.constraints())?;
@@ -38,6 +46,25 @@ pub(super) fn init(args: &InitArgs) -> Result<Outcome, CertsError> {
         Made::new("client", args.dir.join("client"), client, Combined::Yes),
     ];
     write(&parts, &args.make)
+}
+
+/// What is said when everything is there already. Some of it alone is an error when it would be written over.
+fn kept(dir: &Path) -> Result<Option<Outcome>, CertsError> {
+    if !["ca.crt", "server.crt", "server.key", "client.crt", "client.key"]
+        .iter()
+        .all(|file| dir.join(file).exists())
+    {
+        return Ok(None);
+    }
+    let chain = load_chain(&dir.join("server.crt"))?;
+    let identity = CertificateInfo::parse(&chain[0])
+        .map_err(|error| CertsError::Usage(format!("{}: {error}", dir.join("server.crt").display())))?;
+    let text = format!(
+        "{} has certificates already; the server's is valid until {}\n",
+        dir.display(),
+        identity.not_after
+    );
+    Ok(Some(Outcome { text, json: json!({ "kept": true, "server": identity }), good: true }))
 }
 
 /// A CA alone.

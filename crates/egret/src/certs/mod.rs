@@ -7,6 +7,7 @@ mod export;
 mod make;
 mod output;
 mod renew;
+mod secrets;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &CertsArgs) -> ExitCode {
         CertsCommand::Show(args) => show::show(args),
         CertsCommand::Bundle(args) => bundle::bundle(args),
         CertsCommand::Export(args) => export::export(args),
+        CertsCommand::Secrets(args) => secrets::secrets(args),
     };
     match result {
         Ok(outcome) => {

@@ -106,8 +106,13 @@ pub(crate) struct ExportArgs {
 /// `egret flows replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The flow's id
-    pub id: String,
+    /// The flow's id; more than one for several requests, with the same changes
+    #[arg(required = true, value_name = "ID")]
+    pub id: Vec<String>,
+    /// A change, as in `method=PUT`, `url=http://staging.example/`, `header.X-Debug=1`, `header.Cookie=` to leave
+    /// a header field out, or `body=TEXT`; repeat it for more
+    #[arg(long, value_name = "WHAT=VALUE")]
+    pub change: Vec<String>,
     /// Another method
     #[arg(long, short = 'X', value_name = "METHOD")]
     pub method: Option<String>,
@@ -123,6 +128,9 @@ pub(crate) struct ReplayArgs {
     /// Another body; `@FILE` reads it from a file, `@-` from standard input
     #[arg(long, short = 'd', value_name = "TEXT")]
     pub body: Option<String>,
+    /// Send what was captured of a body that was cut off, as if it were all of it
+    #[arg(long)]
+    pub allow_truncated: bool,
 }
 
 /// How flows are written.

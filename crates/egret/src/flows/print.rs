@@ -64,6 +64,8 @@ fn size(bytes: u64) -> String {
 /// All of a flow; bodies are asked for by their side.
 pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)]) -> String {
     let mut out = line(flow, paint);
+    let changes = flow.get("changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let changes = changes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
     let facts = [
         ("client", text(flow, "client")),
         ("identity", text(flow, "identity")),
@@ -75,6 +77,9 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
         ("reason", text(flow, "reason")),
         ("detail", text(flow, "detail")),
         ("capture", text(flow, "capture")),
+        ("replay of", text(flow, "replayOf")),
+        ("changed by", changes.as_str()),
+        ("sent to", text(flow.get("changedRequest").unwrap_or(&Value::Null), "target")),
     ];
     for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(out, "  {} {}", paint.faint(&format!("{name:<9}")), plain(value, VALUE));
@@ -92,7 +97,7 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
         [("client TLS", "clientTls"), ("inner TLS", "downstreamTls"), ("origin TLS", "upstreamTls")]
     {
         if let Some(tls) = flow.get(side) {
-            let said = [text(tls, "version"), text(tls, "cipher"), text(tls, "alpn"), text(tls, "sni")];
+            let said = [text(tls, "version"), text(tls, "cipherSuite"), text(tls, "alpn"), text(tls, "sni")];
             let said = said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "  {} {}", paint.faint(name), plain(&said, VALUE));
         }
@@ -102,7 +107,7 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
         let said = format!(
             "{}/{}: {} {}",
             text(step, "policy"),
-            text(step, "rule"),
+            text(step, "name"),
             text(step, "outcome"),
             text(step, "why")
         );
@@ -111,6 +116,11 @@ pub(super) fn whole(flow: &Value, paint: Paint, bodies: &[(&str, Option<String>)
     for (side, body) in bodies {
         let Some(part) = flow.get(*side) else { continue };
         message(&mut out, part, *side == "request", paint);
+        let sent = if *side == "request" { "changedRequest" } else { "changedResponse" };
+        if let Some(changed) = flow.get(sent) {
+            let _ = write!(out, "\n{}", paint.faint("changed, and sent as:"));
+            message(&mut out, changed, *side == "request", paint);
+        }
         if let Some(body) = body {
             out.push('\n');
             body.lines().for_each(|line| {

@@ -4,18 +4,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use egret_console::console;
 use egret_core::flow_id::FlowId;
 use egret_flows::export::{CapturedBodies as _, curl, har};
 use egret_flows::filter::Filter;
 use egret_flows::flow::{Flow, Side};
 use egret_flows::store::{DATABASE, FlowStore, Query, Sort, SortKey};
+use egret_flows::view::decode::DecodeLimits;
+use egret_flows::view::text;
 use http_body_util::BodyExt as _;
 use hyper::Method;
 use serde_json::Value;
 
 use super::args::FromArgs;
 use super::client::{Client, encoded};
-use super::{DIRECTORY, FlowsError, other, shape};
+use super::{DIRECTORY, FlowsError, other};
 
 /// The sides of a flow, as the API calls them.
 const SIDES: [(&str, Side); 2] = [("request", Side::Request), ("response", Side::Response)];
@@ -58,7 +61,7 @@ impl Source {
                 let mut query = Query { filter, limit: limit.min(1000), ..Query::default() };
                 loop {
                     let page = store.list(&query);
-                    rows.extend(page.flows.iter().map(|flow| shape::summary(flow)));
+                    rows.extend(page.flows.iter().map(|flow| console::summary(flow)));
                     query.after = page.next;
                     if rows.len() >= limit || query.after.is_none() {
                         break;
@@ -96,11 +99,11 @@ impl Source {
             Self::Store(store) => {
                 let flow = find(store, id)?;
                 let bodies = SIDES.into_iter().map(|(name, side)| {
-                    let text = shape::body_text(store, &flow, side);
+                    let text = body_text(store, &flow, side);
                     text.map(|text| (name, text))
                         .map_err(|error| other(format!("the {name}'s body cannot be read: {error}")))
                 });
-                Ok((shape::detail(&flow), bodies.collect::<Result<_, _>>()?))
+                Ok((console::detail(store, &flow), bodies.collect::<Result<_, _>>()?))
             }
             Self::Console(client) => {
                 let id = encoded(id);
@@ -187,6 +190,16 @@ impl Source {
 /// Reads a filter.
 pub(super) fn parse(filter: &str) -> Result<Filter, FlowsError> {
     Filter::parse(filter).map_err(|error| other(error.to_string()))
+}
+
+/// A body as text, as far as it is one.
+fn body_text(store: &FlowStore, flow: &Flow, side: Side) -> std::io::Result<Option<String>> {
+    let Some(decoded) = store.decoded(flow, side, &DecodeLimits::default())? else { return Ok(None) };
+    let kind = flow.headers(side).and_then(|headers| headers.text("content-type")).unwrap_or_default();
+    Ok(Some(match text::text(kind, &decoded.bytes) {
+        Some(text) => text.into_owned(),
+        None => text::hex(&decoded.bytes, 4096),
+    }))
 }
 
 fn find(store: &FlowStore, id: &str) -> Result<Arc<Flow>, FlowsError> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
 
+use egret_console::console;
 use egret_flows::store::FlowStore;
 use http_body_util::BodyExt as _;
 use hyper::Method;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::args::{Format, FromArgs, TailArgs};
 use super::client::encoded;
 use super::source::{self, Source};
-use super::{FlowsError, Paint, other, print, shape};
+use super::{FlowsError, Paint, other, print};
 
 /// How often what a proxy has written is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ pub(super) async fn run(args: &TailArgs, from: &FromArgs) -> Result<(), FlowsErr
                 let from = last.map_or(newest, |last: u64| last.min(newest)) + 1;
                 let flows = (from..=newest).filter_map(|seq| store.flow_by_seq(seq));
                 let flows = flows.filter(|flow| store.matches(&filter, flow));
-                let flows: Vec<Value> = flows.map(|flow| shape::summary(&flow)).collect();
+                let flows: Vec<Value> = flows.map(|flow| console::summary(&flow)).collect();
                 if !printer.print(&flows) {
                     return Ok(());
                 }

@@ -98,6 +98,7 @@ fn a_record() -> FlowRecord {
     FlowRecord {
         tls: None,
         workload: None,
+        unattributed: None,
         id: FlowIds::new(1, 0, 1).next_id(),
         started: UNIX_EPOCH + Duration::from_secs(1_763_725_680),
         client: "192.0.2.7:51234".parse().unwrap(),
@@ -125,6 +126,9 @@ fn a_record() -> FlowRecord {
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
+        changes: Vec::new(),
+        changed_target: None,
+        replay_of: None,
         traceparent: Some(PARENT.into()),
         span: Some((TRACE, [0xab; 8])),
         interim: false,

@@ -169,6 +169,7 @@ impl Record<'_> {
             name: name.into(),
             proof: Proof::Htpasswd,
             groups: Vec::<Arc<str>>::new().into(),
+            workload: None,
         });
         if let Some(name) = fields.certificate.as_deref() {
             let certificate = ClientCertificate::new(vec![certificate_name(name)]);

@@ -114,7 +114,8 @@ impl Subject {
         if self.user.is_some() || !self.groups.is_empty() {
             let groups: Vec<Arc<str>> = self.groups.iter().map(|group| group.as_str().into()).collect();
             let name = self.user.as_deref().unwrap_or("(a user)").into();
-            identity.user = Some(User { name, proof: Proof::Htpasswd, groups: groups.into() });
+            identity.user =
+                Some(User { name, proof: Proof::Htpasswd, groups: groups.into(), workload: None });
         }
         if !self.names.is_empty() {
             let certificate = ClientCertificate::new(self.names.clone());
@@ -155,6 +156,7 @@ impl Subject {
             pod: self.pod.as_deref().map(Into::into),
             labels: labels(&self.pod_labels),
             namespace_labels: labels(&self.namespace_labels),
+            ..Workload::default()
         }))
     }
 

@@ -17,7 +17,7 @@ fn words(text: &str, start: &str) -> BTreeSet<String> {
 fn the_page_has_every_flag_and_variable() {
     let page = include_str!("../../../../docs/certificates.md");
     let place = Place::new();
-    let commands = ["init", "ca", "server", "client", "renew", "show", "bundle", "export"];
+    let commands = ["init", "ca", "server", "client", "renew", "show", "bundle", "export", "secrets"];
     let help = commands.map(|command| place.egret(&[command, "--help"])).concat();
     let missing: Vec<String> = ["--", "EGRET_"]
         .iter()

@@ -33,6 +33,21 @@ fn init_makes_eight_files_with_private_keys() {
 }
 
 #[test]
+fn init_keeps_what_is_there_and_completes_nothing() {
+    let place = Place::new();
+    let first = place.egret(&["init", "kept", "--keep"]);
+    assert!(first.contains("kept/server.crt"), "made where there is nothing: {first}");
+    let before = text(&place, "kept/server.crt");
+    let again = place.egret(&["init", "kept", "--keep"]);
+    assert!(again.contains("has certificates already"), "{again}");
+    assert_eq!(text(&place, "kept/server.crt"), before);
+    // A part that is missing would not belong to the rest.
+    std::fs::remove_file(place.path("kept/client.key")).unwrap();
+    place.refused(&["init", "kept", "--keep"]);
+    assert_eq!(text(&place, "kept/server.crt"), before);
+}
+
+#[test]
 fn openssl_verifies_every_kind_of_key_strictly() {
     for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519", "rsa", "rsa-2048"] {
         let place = Place::with_init(&["--key-type", kind]);

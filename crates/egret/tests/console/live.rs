@@ -37,7 +37,7 @@ fn whoever_comes_back_gets_what_was_missed() {
     let setting = setting();
     let mut client = stream(&setting, "?topics=flows");
     setting.fetch(&setting.origin.url("/status/204?first"));
-    let all = wait(&mut client, "?first");
+    let all = wait(&mut client, "\"state\":\"complete\"");
     let id = all.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned();
     drop(client);
     setting.fetch(&setting.origin.url("/status/204?second"));

@@ -28,7 +28,7 @@ policies:
     assert_eq!((captured("api"), captured("quiet"), captured("rest")), ("Bodies", "None", "Headers"));
     let api = flows.iter().find(|flow| flow["rule"] == "api").unwrap();
     let steps = it.whole(api["id"].as_str().unwrap())["trace"]["steps"].clone();
-    assert_eq!(steps[0]["outcome"], "match", "{steps:#}");
+    assert_eq!(steps[0]["outcome"], "decided", "{steps:#}");
 }
 
 #[test]

@@ -55,6 +55,9 @@ fn a_tunnel() -> FlowRecord {
         parent: Some("corporate".into()),
         client: "[2001:db8::1]:9".parse().unwrap(),
         dialled: Some("[2001:db8::2]:3128".parse().unwrap()),
+        changes: Vec::new(),
+        changed_target: None,
+        replay_of: None,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         span: Some(([0x4b; 16], [0xab; 8])),
         ..a_record()
@@ -98,7 +101,12 @@ fn common_and_combined_are_as_apache_writes_them() {
 #[test]
 fn every_format_names_the_user() {
     let user = |name: &str| FlowRecord {
-        user: Some(User { name: name.into(), proof: Proof::Htpasswd, groups: Groups::default() }),
+        user: Some(User {
+            name: name.into(),
+            proof: Proof::Htpasswd,
+            groups: Groups::default(),
+            workload: None,
+        }),
         ..a_record()
     };
     let alice = user("alice");
@@ -152,7 +160,7 @@ prop_compose! {
         tls in prop::option::of(any_duration()), first_byte in prop::option::of(any_duration()),
         total in any_duration(),
     ) -> Phases {
-        Phases { dns, connect, tls, first_byte, total }
+        Phases { dns, connect, tls, first_byte, total, ..Phases::default() }
     }
 }
 
@@ -183,12 +191,14 @@ prop_compose! {
         FlowRecord {
             id: FlowIds::new(number, 0, 1).next_id(),
             started, client, tls: tls.map(|(name, sni)| Arc::new(session(&name, sni.as_deref()))),
+            unattributed: None,
             workload: workload.map(|(namespace, account)| Arc::new(workload_of(&namespace, account.as_deref()))),
-            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Groups::default() }),
+            user: user.map(|name| User { name: name.into(), proof: Proof::Ldap, groups: Groups::default(), workload: None }),
             method: MethodName::new(&method), target, treatment, status, reason, detail,
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), tunnel_sni: None,
             parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, upstream_tls: None, traceparent, span, interim,
+            changes: Vec::new(), changed_target: None, replay_of: None,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::gate;
 use crate::http1::BodyLength;
 use crate::metrics::Limit;
 use crate::refuse::Refusal;
+use crate::workload;
 
 /// How often destinations without traffic are looked for.
 const TICK: Duration = Duration::from_secs(5);
@@ -146,6 +147,9 @@ impl Association {
                     credentials::refresh_groups(&snapshot, &mut flow.identity);
                     if let Err(detail) = credentials::still_hold(&snapshot, &flow.identity) {
                         return Some(Refusal::new(Reason::PolicyChanged, detail));
+                    }
+                    if let Err(refusal) = workload::still_stands(flow) {
+                        return Some(refusal);
                     }
                 }
             }

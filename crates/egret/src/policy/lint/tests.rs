@@ -102,8 +102,7 @@ proptest! {
                 identity.user = user.map(|name| User {
                     name: name.into(),
                     proof: Proof::Htpasswd,
-                    groups: Vec::new().into(),
-                });
+                    groups: Vec::new().into(), workload: None });
                 for host in ["a.x.test", "b.a.x.test", "x.test", "y.test", "192.0.2.1", "192.0.2.200"] {
                     for port in 1..5 {
                         let destination = Destination::new(Host::parse(host).unwrap(), port);

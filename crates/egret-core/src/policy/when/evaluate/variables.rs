@@ -42,10 +42,10 @@ impl<'v> Run<'v> {
                 text(self.workload().and_then(|workload| workload.pod.as_deref()).unwrap_or_default())
             }
             Variable::Labels => {
-                Value::Map(Map::Shared(self.workload().map_or(&[], |workload| &workload.labels)))
+                Value::Map(Map::Shared(self.workload().map_or(&[], |workload| &*workload.labels)))
             }
             Variable::NamespaceLabels => {
-                Value::Map(Map::Shared(self.workload().map_or(&[], |workload| &workload.namespace_labels)))
+                Value::Map(Map::Shared(self.workload().map_or(&[], |workload| &*workload.namespace_labels)))
             }
             Variable::Host => match &self.ask.destination.host {
                 Host::Name(name) => text(name),
