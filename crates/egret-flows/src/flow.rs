@@ -365,7 +365,9 @@ impl Flow {
     pub fn is_websocket(&self) -> bool {
         let asked = self.request.headers.text("upgrade").is_some_and(|v| v.eq_ignore_ascii_case("websocket"))
             || self.request.headers.first(b"sec-websocket-version").is_some();
-        !self.messages.is_empty() || (asked && matches!(self.status, 101 | 200))
+        // All messages of a flow are of the same sort.
+        let spoken = self.messages.first().is_some_and(|message| message.kind != MessageKind::Event);
+        spoken || (asked && matches!(self.status, 101 | 200))
     }
 
     /// gRPC: the request's content type says so.

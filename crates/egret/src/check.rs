@@ -1,5 +1,7 @@
 //! `egret check`.
 
+mod named;
+
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -14,7 +16,7 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
         Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },
     };
     let further = Further {
-        configuration: &|loaded| crate::tls::load(loaded, &[]).err().unwrap_or_default(),
+        configuration: &named::problems,
         objects: &certificates,
     };
     let verdict = egret_config::check_files_with(&args.files, form, &further);

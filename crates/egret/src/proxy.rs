@@ -18,7 +18,7 @@ use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Limit, Metrics, ParentFigure, Sources};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;
@@ -164,7 +164,7 @@ async fn serve(
     let policies = cluster_policies::start(loaded.compiled.kubernetes.as_ref())
         .await
         .map_err(failure("the policies of the cluster cannot be read"))?;
-    let changes = policies.as_ref().map(|policies| policies.listen());
+    let policy_changes = policies.as_ref().map(|policies| policies.listen());
     let loaded = match policies {
         Some(_) => with_policies(&args, loaded.config, &mut lists, &policies)?,
         None => loaded,
@@ -236,6 +236,15 @@ async fn serve(
             ca_not_after: interceptor.minter.ca().not_after().as_second(),
         })
     }));
+    let (asked, of_origins) = (minting.clone(), upstream.clone());
+    sources.limits = Some(Box::new(move || {
+        let rejections = asked.load().as_ref().map_or(0, |interceptor| interceptor.rejections.evicted());
+        vec![
+            (Limit::MetOrigins, of_origins.met().evicted()),
+            (Limit::Rejections, rejections),
+            (Limit::UpstreamTlsConfigurations, of_origins.tls_overflows()),
+        ]
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
@@ -302,7 +311,7 @@ async fn serve(
     // Before anybody is told that it is ready, and may send one.
     let signals = Signals::listen()?;
     announce(&app, admin_address, console.as_ref(), &snapshot);
-    live(&app, signals, files, changes).await?;
+    live(&app, signals, files, policy_changes).await?;
     app.log.flush(FLUSH);
     if let Some(flows) = &app.flows {
         flows.close();
@@ -445,6 +454,7 @@ fn sources(
         })),
         credentials: Some(Box::new(move || credentials.figures())),
         interception: None,
+        limits: None,
         handshakes: None,
         certificates: None,
         flows: None,
@@ -566,7 +576,7 @@ async fn live(
     app: &Arc<App>,
     signals: Signals,
     files: Vec<PathBuf>,
-    mut changes: Option<PolicyChanges>,
+    mut policy_changes: Option<PolicyChanges>,
 ) -> Result<(), Failure> {
     let Signals { mut terminate, mut interrupt, mut hang_up, mut user } = signals;
     let mut watcher = reload::Watcher::new(files);
@@ -581,7 +591,7 @@ async fn live(
                 }
             }
             () = watcher.changed() => watcher = reload::reload(app, watcher, "a changed file"),
-            () = cluster_policies::changed(&mut changes) => watcher = reload::take_policies(app, watcher),
+            () = cluster_policies::changed(&mut policy_changes) => watcher = reload::take_policies(app, watcher),
         }
     };
     notify(&[sd_notify::NotifyState::Stopping]);

@@ -127,6 +127,7 @@ pub(crate) fn websocket() -> Flow {
         time: STARTED + 5,
         length: payload.len() as u64,
         truncated: false,
+        event: None,
         payload: Bytes::from_static(payload),
     };
     flow.messages = vec![

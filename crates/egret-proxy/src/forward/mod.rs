@@ -3,6 +3,7 @@
 mod again;
 pub mod change;
 pub mod connect;
+mod dns_answer;
 pub mod exchange;
 pub mod request;
 pub mod response;
@@ -397,6 +398,9 @@ async fn send(
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
         hold_to_rule(flow, plan, exchange)?;
+        if let Some(refusal) = client.inside.as_ref().and_then(|inside| inside.failed_just_now(flow)) {
+            return Err(refusal);
+        }
         let Plan { scheme, destination, decision, way, .. } = plan;
         connect::fresh(flow, *scheme, destination, decision, way, &grant, alpn).await
     })
@@ -454,6 +458,12 @@ async fn respond(
     if response.status == 101 {
         again::keep(flow, plan, upload.pump.head());
         return switch(client, flow, plan, upstream, response, snapshot).await;
+    }
+    if client.inside.is_some()
+        && snapshot.interception.strip_alt_svc
+        && dns_answer::is_one(crate::buffer::filled(&upstream.input), &response)
+    {
+        Box::pin(dns_answer::filter(client, upstream, &mut response, snapshot)).await;
     }
     if let Some(capture) = &mut flow.capture {
         capture.response(upstream, response.length);
