@@ -194,7 +194,13 @@ fn the_proxy_asks_for_nothing_that_its_role_does_not_allow() {
     let _ = ask(&format!("Proxy-Authorization: Bearer {token}\r\n"));
     wait_until("an Event", PATIENCE, || api.calls().iter().any(|call| call.path.ends_with("/events")));
     let done = assert_allowed(&api, "egret", "");
-    for expected in ["watch pods", "watch namespaces", "create tokenreviews", "create events"] {
+    for expected in [
+        "watch pods",
+        "watch clusteregresspolicies",
+        "watch namespaces",
+        "create tokenreviews",
+        "create events",
+    ] {
         assert!(done.iter().any(|found| found == expected), "no {expected} among {done:?}");
     }
 }
