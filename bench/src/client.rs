@@ -74,7 +74,7 @@ impl<Stream: AsyncRead + AsyncWrite + Unpin> Connection<Stream> {
     }
 
     /// Makes an open connection a tunnel to an origin.
-    pub(crate) async fn into_tunnel(self, origin: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn into_tunnel(self, origin: impl std::fmt::Display) -> io::Result<Self> {
         let mut connection = self;
         let request =
             format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\nUser-Agent: egret-bench\r\n\r\n");

@@ -116,6 +116,25 @@ listeners:
     )
 }
 
+/// Egret, looking into all tunnels: hosts by a file, as no name server knows them.
+pub(crate) fn egret_intercept() -> String {
+    "accessLog:
+  output: off
+interception: {everything: true}
+dns: {hostsFile: hosts}
+upstream: {trustedCA: ca.crt}
+"
+    .to_owned()
+}
+
+/// What leads mitmproxy to the hosts, which no name server knows.
+pub(crate) fn mitmproxy_script() -> String {
+    "def server_connect(data):
+    data.server.address = (\"127.0.0.1\", data.server.address[1])
+"
+    .to_owned()
+}
+
 /// stunnel before tinyproxy: a thread for each connection, no log.
 pub(crate) fn stunnel(address: SocketAddr, proxy: SocketAddr, directory: &Path) -> String {
     let directory = directory.display();

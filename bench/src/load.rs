@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use crate::client::{Connection, request};
 use crate::origin::Ports;
-use crate::plan::Load;
-use crate::tls;
+use crate::peers::Running;
+use crate::plan::{Load, Setup};
+use crate::{intercept, tls};
 
 /// How long one operation may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,15 +47,23 @@ impl Tally {
         self.error.set(Some(first));
     }
 
-    fn add(&self, amount: u64) {
+    pub(crate) fn add(&self, amount: u64) {
         self.done.set(self.done.get() + amount);
     }
 }
 
+/// Where the clients go.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) proxy: SocketAddr,
+    /// What speaks TLS in tunnels that the proxy looks into.
+    pub(crate) inside: Option<TlsConnector>,
+}
+
 /// Runs one client without end; the caller drops it.
-pub(crate) async fn client(load: Load, proxy: SocketAddr, origin: Ports, tally: Rc<Tally>) {
+pub(crate) async fn client(load: Load, proxy: Target, origin: Ports, tally: Rc<Tally>) {
     loop {
-        let Err(error) = rounds(load, proxy, origin, &tally).await;
+        let Err(error) = rounds(load, &proxy, origin, &tally).await;
         tally.fail(&error);
         tokio::time::sleep(PAUSE).await;
     }
@@ -62,11 +72,14 @@ pub(crate) async fn client(load: Load, proxy: SocketAddr, origin: Ports, tally: 
 /// Rounds until one fails.
 async fn rounds(
     load: Load,
-    proxy: SocketAddr,
+    target: &Target,
     origin: Ports,
     tally: &Tally,
 ) -> io::Result<std::convert::Infallible> {
+    let proxy = target.proxy;
     match load {
+        Load::InterceptKeepAlive { body } => intercept::keep_alive(target, origin.https, body, tally).await,
+        Load::InterceptNew { host_each } => intercept::new_each(target, origin.https, host_each, tally).await,
         Load::KeepAlive { body } => keep_alive(proxy, origin.http, body, tally).await,
         Load::NewConnection => {
             let request = request(origin.http, 1024);
@@ -206,9 +219,18 @@ pub(crate) async fn bounded<Value>(work: impl Future<Output = io::Result<Value>>
 /// # Errors
 ///
 /// What was wrong.
-pub(crate) async fn probe(proxy: SocketAddr, origin: Ports, is_tls: bool) -> io::Result<()> {
+pub(crate) async fn probe(running: &Running, origin: Ports, setup: Setup) -> io::Result<()> {
+    let proxy = running.address;
     bounded(async {
-        if is_tls {
+        if setup == Setup::Intercept {
+            let connector = tls::trusting(&running.interception_ca()?)?;
+            for length in [1024, 65536] {
+                let mut tunnel = intercept::open(proxy, &connector, origin.https, 0).await?;
+                tunnel.exchange(&intercept::request(origin.https, 0, length), length).await?;
+            }
+            return Ok(());
+        }
+        if setup == Setup::Tls {
             let connector = tls::connector(false)?;
             tls::refuses_strangers(proxy).await?;
             return tls::tunnel(&connector, proxy, origin.echo).await?.echo(&[b'p'; 64]).await;

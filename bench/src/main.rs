@@ -6,6 +6,7 @@
 
 mod client;
 mod configs;
+mod intercept;
 mod load;
 mod measure;
 mod origin;
@@ -193,7 +194,7 @@ async fn measure_row(
 ) -> report::Row {
     let mut samples: Vec<(&Peer, Vec<Sample>)> = peers.iter().map(|peer| (peer, Vec::new())).collect();
     for number in 1..=runs {
-        let takes_part = |peer: &Peer| !scenario.load.is_tls() || peer.speaks_tls();
+        let takes_part = |peer: &Peer| peer.can(scenario.load.setup());
         for (peer, samples) in samples.iter_mut().filter(|(peer, _)| takes_part(peer)) {
             let sample = measure_undisturbed(peer, scenario, options, times).await;
             let unit = scenario.unit();
@@ -254,7 +255,8 @@ fn find_peers(programs: &Programs, names: &[String]) -> io::Result<Vec<Peer>> {
         })?);
     }
     if wanted.is_empty() {
-        wanted = peers::NAMES.to_vec();
+        // What is compared with a build of its own is asked for.
+        wanted = peers::NAMES.iter().copied().filter(|(_, kind)| *kind != Kind::EgretCapturing).collect();
     }
     let mut found: Vec<Peer> = Vec::new();
     let mut add = |name: &str, kind: Kind, program: PathBuf| match Peer::find(name, kind, program.clone()) {
@@ -263,10 +265,11 @@ fn find_peers(programs: &Programs, names: &[String]) -> io::Result<Vec<Peer>> {
     };
     for (name, kind) in wanted {
         let program = match kind {
-            Kind::Egret => fs::canonicalize(&programs.egret).unwrap_or(programs.egret.clone()),
+            Kind::Egret | Kind::EgretCapturing => fs::canonicalize(&programs.egret).unwrap_or(programs.egret.clone()),
             Kind::Tinyproxy => PathBuf::from("/usr/bin/tinyproxy"),
             Kind::Squid => PathBuf::from("/usr/sbin/squid"),
             Kind::Envoy => programs.peers_dir.join("envoy/envoy/_bin/envoy"),
+            Kind::Mitmproxy => programs.peers_dir.join("mitmproxy/bin/mitmdump"),
             Kind::Bare => env::current_exe()?,
         };
         add(name, kind, program);
@@ -283,7 +286,7 @@ fn find_peers(programs: &Programs, names: &[String]) -> io::Result<Vec<Peer>> {
         peer.tls_program = match peer.kind {
             Kind::Tinyproxy => Some(PathBuf::from("/usr/bin/stunnel")),
             Kind::Squid => Some(programs.peers_dir.join("squid-openssl/usr/sbin/squid")),
-            Kind::Egret | Kind::Envoy | Kind::Bare => None,
+            Kind::Egret | Kind::EgretCapturing | Kind::Envoy | Kind::Mitmproxy | Kind::Bare => None,
         }
         .filter(|program| program.exists());
     }

@@ -10,10 +10,10 @@ use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use crate::client::Connection;
-use crate::load::{self, Tally, bounded};
+use crate::load::{self, Tally, Target, bounded};
 use crate::origin::{Origin, Ports};
 use crate::peers::{Peer, Running};
-use crate::plan::{Load, Scenario};
+use crate::plan::{Load, Scenario, Setup};
 use crate::{process, tls};
 
 /// How long things take.
@@ -80,7 +80,7 @@ pub(crate) async fn measure(
     times: Times,
 ) -> io::Result<Sample> {
     let origin = Origin::start()?;
-    let proxy = peer.start(workers, origin.ports, scenario.load.is_tls()).await?;
+    let proxy = peer.start(workers, origin.ports, scenario.load.setup()).await?;
     if scenario.load == Load::TlsIdle {
         let connector = tls::connector(false)?;
         let open = async || tls::tunnel(&connector, proxy.address, origin.ports.echo).await;
@@ -120,9 +120,14 @@ pub(crate) async fn busy(
 ) -> io::Result<Sample> {
     // Dropped at the end, and all clients with it.
     let clients = LocalSet::new();
+    let inside = match scenario.load.setup() {
+        Setup::Intercept => Some(tls::trusting(&proxy.interception_ca()?)?),
+        Setup::Plain | Setup::Tls => None,
+    };
+    let target = Target { proxy: proxy.address, inside };
     let tallies: Vec<Rc<Tally>> = (0..scenario.clients).map(|_| Rc::default()).collect();
     for tally in &tallies {
-        clients.spawn_local(load::client(scenario.load, proxy.address, origin, Rc::clone(tally)));
+        clients.spawn_local(load::client(scenario.load, target.clone(), origin, Rc::clone(tally)));
     }
     let work = async {
         sleep(warm_up).await;

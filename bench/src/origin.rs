@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::{io, thread};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+use crate::tls;
 
 /// How much the source writes and the sink reads at once. Large, so that the ends cost little beside
 /// the proxy.
@@ -20,6 +22,8 @@ const HEAD: usize = 16 * 1024;
 pub(crate) struct Ports {
     /// Answers any request with a body of the length that is the path.
     pub(crate) http: SocketAddr,
+    /// The same over TLS.
+    pub(crate) https: SocketAddr,
     /// Sends back what it reads.
     pub(crate) echo: SocketAddr,
     /// Sends without end once it has read a byte.
@@ -77,6 +81,7 @@ impl Drop for Origin {
 async fn start_all() -> io::Result<Ports> {
     Ok(Ports {
         http: listen(http).await?,
+        https: listen_tls().await?,
         echo: listen(echo).await?,
         source: listen(source).await?,
         sink: listen(sink).await?,
@@ -102,6 +107,15 @@ where
     Ok(address)
 }
 
+async fn listen_tls() -> io::Result<SocketAddr> {
+    let acceptor = tls::acceptor()?;
+    listen(move |stream| {
+        let acceptor = acceptor.clone();
+        async move { http(acceptor.accept(stream).await?).await }
+    })
+    .await
+}
+
 /// The whole answer with a body of this length.
 fn answer(length: usize) -> Vec<u8> {
     let mut answer = format!(
@@ -120,7 +134,7 @@ fn asked_length(head: &[u8]) -> Option<usize> {
     number.parse().ok().filter(|length| *length <= 1 << 20)
 }
 
-async fn http(mut stream: TcpStream) -> io::Result<()> {
+async fn http(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(2048);
     let mut prepared = Vec::new();
     let mut prepared_length = None;

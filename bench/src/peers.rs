@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::load::probe;
 use crate::origin::Ports;
-use crate::{configs, process, tls};
+use crate::plan::Setup;
+use crate::{configs, intercept, process, tls};
 
 /// Squid needs a few seconds until its workers share a listener.
 const START: Duration = Duration::from_secs(20);
@@ -23,7 +24,11 @@ pub(crate) enum Kind {
     Tinyproxy,
     Squid,
     Envoy,
+    /// For tunnels that are looked into alone.
+    Mitmproxy,
     Bare,
+    /// Egret with `capture: Headers`.
+    EgretCapturing,
 }
 
 /// A proxy that can be started.
@@ -46,7 +51,9 @@ pub(crate) const NAMES: &[(&str, Kind)] = &[
     ("tinyproxy", Kind::Tinyproxy),
     ("squid", Kind::Squid),
     ("envoy", Kind::Envoy),
+    ("mitmproxy", Kind::Mitmproxy),
     ("bare", Kind::Bare),
+    ("egret-capturing", Kind::EgretCapturing),
 ];
 
 impl Peer {
@@ -58,7 +65,7 @@ impl Peer {
     pub(crate) fn find(name: &str, kind: Kind, program: PathBuf) -> io::Result<Self> {
         let flag = match kind {
             Kind::Tinyproxy | Kind::Squid => "-v",
-            Kind::Egret | Kind::Envoy | Kind::Bare => "--version",
+            Kind::Egret | Kind::EgretCapturing | Kind::Envoy | Kind::Mitmproxy | Kind::Bare => "--version",
         };
         let output = Command::new(&program).arg(flag).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -75,16 +82,21 @@ impl Peer {
     ///
     /// It cannot be started, ends, or does not answer properly within 20 seconds; with the end of what
     /// it wrote.
-    pub(crate) async fn start(&self, workers: usize, origin: Ports, is_tls: bool) -> io::Result<Running> {
+    pub(crate) async fn start(&self, workers: usize, origin: Ports, setup: Setup) -> io::Result<Running> {
         let directory = tempfile::Builder::new().prefix("egret-bench-").tempdir()?;
         open_to_all(directory.path())?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut command = if is_tls {
-            tls::write_certificates(directory.path())?;
-            self.tls_command(directory.path(), address, workers)?
-        } else {
-            self.command(directory.path(), address, workers)?
+        let mut command = match setup {
+            Setup::Plain => self.command(directory.path(), address, workers)?,
+            Setup::Tls => {
+                tls::write_certificates(directory.path())?;
+                self.tls_command(directory.path(), address, workers)?
+            }
+            Setup::Intercept => {
+                tls::write_certificates(directory.path())?;
+                self.intercept_command(directory.path(), address)?
+            }
         };
         let output = std::fs::File::create(directory.path().join("output"))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -92,7 +104,7 @@ impl Peer {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn()?;
         let mut running = Running { address, child, directory, is_squid: self.kind == Kind::Squid };
-        running.wait_until_it_works(origin, is_tls).await?;
+        running.wait_until_it_works(origin, setup).await?;
         Ok(running)
     }
 
@@ -102,10 +114,10 @@ impl Peer {
         let write = |text: String| std::fs::write(&config, text);
         let workers_text = workers.to_string();
         match self.kind {
-            Kind::Egret => {
+            Kind::Egret | Kind::EgretCapturing => {
                 // The name by which a reader of configurations knows what is in the file.
                 let config = config.with_extension("yaml");
-                std::fs::write(&config, configs::egret())?;
+                std::fs::write(&config, self.egret_config(configs::egret()))?;
                 command.args(["proxy", "--listen", &address.to_string(), "--admin", "off", "--config"]);
                 command.arg(&config).current_dir(directory);
             }
@@ -125,6 +137,7 @@ impl Peer {
                 command.args(["--concurrency", &workers_text, "--disable-hot-restart", "-l", "error"]);
                 command.arg("-c").arg(&config);
             }
+            Kind::Mitmproxy => return Err(io::Error::other("it is measured where it looks into tunnels")),
             Kind::Bare => {
                 command.args(["relay", "--listen", &address.to_string(), "--workers", &workers_text]);
             }
@@ -132,13 +145,48 @@ impl Peer {
         Ok(command)
     }
 
-    /// Whether it can be measured with TLS to the proxy.
-    pub(crate) fn speaks_tls(&self) -> bool {
-        match self.kind {
-            Kind::Egret | Kind::Envoy => true,
-            Kind::Tinyproxy | Kind::Squid => self.tls_program.is_some(),
-            Kind::Bare => false,
+    /// Whether it can be measured with this setup.
+    pub(crate) fn can(&self, setup: Setup) -> bool {
+        match (self.kind, setup) {
+            (Kind::Egret | Kind::EgretCapturing, _) | (Kind::Mitmproxy, Setup::Intercept) => true,
+            (Kind::Tinyproxy | Kind::Squid, Setup::Tls) => self.tls_program.is_some(),
+            (Kind::Mitmproxy, _) | (_, Setup::Intercept) | (Kind::Bare, Setup::Tls) => false,
+            (Kind::Tinyproxy | Kind::Squid | Kind::Envoy | Kind::Bare, _) => true,
         }
+    }
+
+    /// Egret's configuration, as this peer has it.
+    fn egret_config(&self, config: String) -> String {
+        let captures = self.kind == Kind::EgretCapturing;
+        if captures { format!("{config}capture: Headers\n") } else { config }
+    }
+
+    /// The same as [`Self::command`], looking into tunnels; the certificates are in the directory.
+    fn intercept_command(&self, directory: &Path, address: SocketAddr) -> io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        let write = |name: &str, text: String| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).map(|()| path)
+        };
+        match self.kind {
+            Kind::Egret | Kind::EgretCapturing => {
+                write("hosts", intercept::hosts_file())?;
+                let config = write("config.yaml", self.egret_config(configs::egret_intercept()))?;
+                command.args(["proxy", "--listen", &address.to_string(), "--admin", "off", "--config"]);
+                command.arg(config).arg("--state-dir").arg(directory).current_dir(directory);
+            }
+            Kind::Mitmproxy => {
+                let script = write("hosts.py", configs::mitmproxy_script())?;
+                command.args(["-q", "--listen-host", "127.0.0.1", "-p", &address.port().to_string(), "-s"]);
+                command.arg(script).arg("--set").arg(format!("confdir={}", directory.display()));
+                let authority = directory.join("ca.crt");
+                command
+                    .arg("--set")
+                    .arg(format!("ssl_verify_upstream_trusted_ca={}", authority.display()));
+            }
+            _ => return Err(io::Error::other("this proxy looks into no tunnels here")),
+        }
+        Ok(command)
     }
 
     /// The same as [`Self::command`], with mutual TLS; the certificates are in the directory.
@@ -150,8 +198,8 @@ impl Peer {
         };
         let mut command = Command::new(&self.program);
         match self.kind {
-            Kind::Egret => {
-                let config = write("config.yaml", configs::egret_tls(address))?;
+            Kind::Egret | Kind::EgretCapturing => {
+                let config = write("config.yaml", self.egret_config(configs::egret_tls(address)))?;
                 command.args(["proxy", "--admin", "off", "--config"]).arg(config).current_dir(directory);
             }
             Kind::Tinyproxy => {
@@ -175,7 +223,7 @@ impl Peer {
                 command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "error"]);
                 command.arg("-c").arg(config);
             }
-            Kind::Bare => return Err(missing()),
+            Kind::Mitmproxy | Kind::Bare => return Err(missing()),
         }
         Ok(command)
     }
@@ -206,10 +254,20 @@ impl Running {
         self.child.id()
     }
 
-    async fn wait_until_it_works(&mut self, origin: Ports, is_tls: bool) -> io::Result<()> {
+    /// The CA that it signs with where it looks into tunnels, once it has made it.
+    ///
+    /// # Errors
+    ///
+    /// It is not there yet.
+    pub(crate) fn interception_ca(&self) -> io::Result<Vec<u8>> {
+        let read = |name: &str| std::fs::read(self.directory.path().join(name));
+        read("interception-ca.crt").or_else(|_| read("mitmproxy-ca-cert.pem"))
+    }
+
+    async fn wait_until_it_works(&mut self, origin: Ports, setup: Setup) -> io::Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            let error = match probe(self.address, origin, is_tls).await {
+            let error = match probe(self, origin, setup).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };

@@ -25,9 +25,34 @@ pub(crate) enum Load {
     TlsDownload,
     /// The same as [`Load::Idle`] over mutual TLS to the proxy.
     TlsIdle,
+    /// Requests on kept connections in tunnels that the proxy looks into.
+    InterceptKeepAlive { body: usize },
+    /// CONNECT, a handshake, one request of 1 KiB, close; in tunnels that the proxy looks into. Each for a host
+    /// that was never asked for, or all for one.
+    InterceptNew { host_each: bool },
+}
+
+/// How a proxy has to be set up for a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// Forwarding and tunnels.
+    Plain,
+    /// The same over mutual TLS to the proxy.
+    Tls,
+    /// It looks into tunnels.
+    Intercept,
 }
 
 impl Load {
+    /// What the proxy has to be set up for.
+    pub(crate) fn setup(self) -> Setup {
+        match self {
+            Self::InterceptKeepAlive { .. } | Self::InterceptNew { .. } => Setup::Intercept,
+            _ if self.is_tls() => Setup::Tls,
+            _ => Setup::Plain,
+        }
+    }
+
     /// The clients speak TLS to the proxy.
     pub(crate) fn is_tls(self) -> bool {
         matches!(self, Self::TlsConnect { .. } | Self::TlsDownload | Self::TlsIdle)
@@ -80,6 +105,8 @@ impl Unit {
 pub(crate) enum Goal {
     /// At most this share of Envoy's cost.
     OfEnvoy(f64),
+    /// At most this share of mitmproxy's cost.
+    OfMitmproxy(f64),
     /// At most this, in the scenario's unit.
     Absolute(f64),
     /// Nothing is set.
@@ -110,7 +137,9 @@ impl Scenario {
             | Load::Connect
             | Load::PingPong
             | Load::Through { .. }
-            | Load::TlsConnect { .. } => Unit::MicrosPerOp,
+            | Load::TlsConnect { .. }
+            | Load::InterceptKeepAlive { .. }
+            | Load::InterceptNew { .. } => Unit::MicrosPerOp,
             Load::Download | Load::Upload | Load::TlsDownload => Unit::MillisPerGb,
             Load::Idle | Load::TlsIdle => Unit::KbPerTunnel,
         }
@@ -245,6 +274,38 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         load: Load::TlsIdle,
         clients: 1000,
         goal: Goal::Absolute(20.0),
+        standard: false,
+    },
+    Scenario {
+        name: "intercept-1k",
+        title: "intercepted, keep-alive, 1 KiB",
+        load: Load::InterceptKeepAlive { body: 1024 },
+        clients: 64,
+        goal: Goal::OfMitmproxy(0.023),
+        standard: false,
+    },
+    Scenario {
+        name: "intercept-64k",
+        title: "intercepted, keep-alive, 64 KiB",
+        load: Load::InterceptKeepAlive { body: 64 * 1024 },
+        clients: 64,
+        goal: Goal::OfMitmproxy(0.06),
+        standard: false,
+    },
+    Scenario {
+        name: "intercept-new",
+        title: "intercepted, new connection, one host",
+        load: Load::InterceptNew { host_each: false },
+        clients: 16,
+        goal: Goal::OfMitmproxy(0.08),
+        standard: false,
+    },
+    Scenario {
+        name: "intercept-hosts",
+        title: "intercepted, a new host each time",
+        load: Load::InterceptNew { host_each: true },
+        clients: 16,
+        goal: Goal::OfMitmproxy(0.1),
         standard: false,
     },
     Scenario {

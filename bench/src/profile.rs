@@ -30,7 +30,7 @@ pub(crate) async fn profile(
         return Err(io::Error::other("nothing happens in idle tunnels"));
     }
     let origin = Origin::start()?;
-    let proxy = peer.start(workers, origin.ports, scenario.load.is_tls()).await?;
+    let proxy = peer.start(workers, origin.ports, scenario.load.setup()).await?;
     let warm_up = Duration::from_millis(500);
     let sample = busy(&proxy, origin.ports, scenario, warm_up, async || {
         // The clock and not the cycle counter, which most virtual machines lack.

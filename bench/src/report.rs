@@ -104,6 +104,7 @@ pub(crate) fn row(scenario: &Scenario, runs: Vec<(&Peer, Vec<Sample>)>) -> Row {
         rate_unit: unit.rate().to_owned(),
         goal: match scenario.goal {
             Goal::OfEnvoy(share) => Some(format!("{share:.2} of envoy")),
+            Goal::OfMitmproxy(share) => Some(format!("{share:.3} of mitmproxy")),
             Goal::Absolute(cost) => Some(format!("{cost} {}", unit.cost())),
             Goal::None => None,
         },
@@ -116,6 +117,7 @@ fn reached(goal: Goal, cells: &[Cell]) -> Option<bool> {
     let find = |name: &str| cells.iter().find(|cell| cell.proxy == name);
     match goal {
         Goal::OfEnvoy(share) => Some(find("envoy")?.ratio? <= share),
+        Goal::OfMitmproxy(share) => Some(find("mitmproxy")?.ratio? <= share),
         Goal::Absolute(cost) => Some(find(REFERENCE)?.cost? <= cost),
         Goal::None => None,
     }

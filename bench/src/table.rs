@@ -40,10 +40,15 @@ fn row_lines(row: &Row) -> Vec<Vec<String>> {
             Some(false) => format!("{goal}: missed"),
             None => goal.clone(),
         });
-        let ratio = |cell: &Cell| cell.ratio.map_or_else(dash, |ratio| format!("{ratio:.2}"));
+        let ratio = |cell: &Cell| cell.ratio.map_or_else(dash, share);
         lines.push(line("", format!("{REFERENCE}/it"), &ratio, goal));
     }
     lines
+}
+
+/// A share with two digits, or three where it is small.
+fn share(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 fn dash() -> String {

@@ -14,16 +14,22 @@ use rcgen::{
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_rustls::client::TlsStream;
 
 use crate::client::Connection;
 
+/// The hosts of origins that are looked into.
+const HOSTS: &str = "*.bench.test";
+
 /// Certificates that are made once for all measurements.
 struct Certificates {
     authority: CertificateDer<'static>,
+    server: CertificateDer<'static>,
+    server_key_der: Vec<u8>,
     client: CertificateDer<'static>,
     client_key: Vec<u8>,
     /// Names and contents of the proxy's files.
@@ -46,7 +52,7 @@ fn make() -> Result<Certificates, rcgen::Error> {
     let issuer = Issuer::new(params, authority_key);
     let leaf = |name: &str, purpose: ExtendedKeyUsagePurpose| {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(vec![name.to_owned()])?;
+        let mut params = CertificateParams::new(vec![name.to_owned(), HOSTS.to_owned()])?;
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![purpose];
@@ -62,6 +68,8 @@ fn make() -> Result<Certificates, rcgen::Error> {
             ("server.key", server_key.serialize_pem()),
         ],
         authority: authority.der().clone(),
+        server: server.der().clone(),
+        server_key_der: server_key.serialize_der(),
         client: client.der().clone(),
         client_key: client_key.serialize_der(),
     })
@@ -108,6 +116,49 @@ fn configure(resume: bool, with_certificate: bool) -> io::Result<TlsConnector> {
         builder.with_no_client_auth()
     };
     config.resumption = if resume { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// What an origin answers with, HTTP/1.1 in ALPN.
+///
+/// # Errors
+///
+/// The certificates cannot be made.
+pub(crate) fn acceptor() -> io::Result<TlsAcceptor> {
+    let certificates = certificates()?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certificates.server_key_der.clone()));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificates.server.clone()], key)
+        .map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A client that trusts the CA of a proxy that looks into tunnels, and keeps no sessions.
+///
+/// # Errors
+///
+/// This is no CA.
+pub(crate) fn trusting(authority: &[u8]) -> io::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authority) {
+        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+    }
+    let provider = CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
+        kx_groups: vec![aws_lc_rs::kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    };
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

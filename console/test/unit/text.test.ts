@@ -68,8 +68,10 @@ describe("keys", () => {
     expect(press("j", { typing: true })).toBeUndefined();
     expect(press("Escape", { typing: true })).toBe("Escape");
   });
-  it("have one meaning each", () => {
-    const keys = BINDINGS.flatMap((binding) => binding.keys.split("  "));
-    expect(new Set(keys).size).toBe(keys.length);
+  it("have one meaning each, in each view", () => {
+    for (const groups of [["Everywhere", "Traffic", "A flow"], ["Everywhere", "Changes"]]) {
+      const keys = BINDINGS.filter((binding) => groups.includes(binding.group)).flatMap((binding) => binding.keys.split("  "));
+      expect(new Set(keys).size).toBe(keys.length);
+    }
   });
 });

@@ -373,6 +373,7 @@ impl Compiler<'_> {
             state_dir: interception.state_dir.as_ref().map(path),
             leaf_lifetime: interception.leaf_lifetime.0,
             cache_entries: interception.cache_entries as usize,
+            wildcards: interception.wildcards,
             other_protocols: interception.other_protocols.into(),
             tunnel_pinned: interception.tunnel_pinned.0,
             strip_alt_svc: interception.strip_alt_svc,

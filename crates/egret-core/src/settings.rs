@@ -145,6 +145,8 @@ pub struct InterceptionSettings {
     pub leaf_lifetime: Duration,
     /// Certificates for origins that are kept: the limit `leaves`.
     pub cache_entries: usize,
+    /// Certificates are made for the wildcard that the origin's own has, where it has one.
+    pub wildcards: bool,
     /// What becomes of a tunnel that carries no TLS, where it was to be opened.
     pub other_protocols: OtherProtocols,
     /// How long a client that has refused the certificates for a host again and again is let through to it unseen;
@@ -163,6 +165,7 @@ impl Default for InterceptionSettings {
             state_dir: None,
             leaf_lifetime: Duration::from_secs(7 * 24 * 3600),
             cache_entries: 10_000,
+            wildcards: false,
             other_protocols: OtherProtocols::default(),
             tunnel_pinned: Duration::ZERO,
             strip_alt_svc: true,

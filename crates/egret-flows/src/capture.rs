@@ -119,6 +119,7 @@ impl CaptureHandle {
             left: [body; 2],
             seen: [0; 2],
             lost,
+            events: false,
         })
     }
 }
@@ -135,6 +136,8 @@ pub struct FlowCapture {
     /// How much of each body went by.
     seen: [u64; 2],
     lost: u32,
+    /// The response is a stream of events, which are of a time.
+    events: bool,
 }
 
 impl FlowCapture {
@@ -152,6 +155,7 @@ impl FlowCapture {
 
     /// The response's head as it came, in the form of HTTP/1.1. A later one takes the place of an earlier one.
     pub fn response_head(&mut self, head: &[u8]) {
+        self.events = self.wants_bodies() && is_event_stream(head);
         self.push(Piece::ResponseHead(head.into()), 64 + head.len());
     }
 
@@ -164,7 +168,8 @@ impl FlowCapture {
             return;
         }
         *left -= kept as u64;
-        let queued = self.queue.push(self.id, Piece::Body(side, piece[..kept].into()), 64 + kept);
+        let when = if self.events && side == Side::Response { micros(SystemTime::now()) } else { 0 };
+        let queued = self.queue.push(self.id, Piece::Body(side, when, piece[..kept].into()), 64 + kept);
         if !queued {
             // What comes after a gap would be taken for what stands there.
             self.lost += 1;
@@ -215,6 +220,11 @@ impl Drop for FlowCapture {
             self.queue.push_last(self.id, Piece::Gone(self.lost), 64);
         }
     }
+}
+
+/// Whether a response is a stream of events. What only looks so costs a look at the clock for each piece.
+fn is_event_stream(head: &[u8]) -> bool {
+    memchr::memmem::find(head, b"text/event-stream").is_some()
 }
 
 /// Microseconds since 1970.

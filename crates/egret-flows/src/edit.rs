@@ -109,7 +109,11 @@ impl RequestEdit {
     ///
     /// # Errors
     /// What cannot be used; then nothing has changed.
-    pub fn apply(&self, request: &mut Request, missing: &mut Vec<String>) -> Result<Option<Bytes>, EditError> {
+    pub fn apply(
+        &self,
+        request: &mut Request,
+        missing: &mut Vec<String>,
+    ) -> Result<Option<Bytes>, EditError> {
         let mut edited = request.clone();
         if let Some(method) = &self.method {
             edited.method = checked_method(method)?.into();

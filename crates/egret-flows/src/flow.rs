@@ -309,8 +309,10 @@ impl Flow {
         if let Some(audit) = &record.basis.audit {
             self.decision.audit.get_or_insert_with(|| format!("{}/{}", audit.policy, audit.rule));
         }
-        if !record.changes.is_empty() {
-            self.changes = record.changes.iter().map(ToString::to_string).collect();
+        if let Some(changes) = &record.changes {
+            self.changes = changes.rules.iter().map(ToString::to_string).collect();
+            self.timings.held = changes.held.map(micros);
+            self.timings.held_response = changes.held_response.map(micros);
         }
         self.replay_of = self.replay_of.or(record.replay_of);
         self.route = record.parent.as_deref().map(str::to_owned);
@@ -363,7 +365,9 @@ impl Flow {
     pub fn is_websocket(&self) -> bool {
         let asked = self.request.headers.text("upgrade").is_some_and(|v| v.eq_ignore_ascii_case("websocket"))
             || self.request.headers.first(b"sec-websocket-version").is_some();
-        !self.messages.is_empty() || (asked && matches!(self.status, 101 | 200))
+        // All messages of a flow are of the same sort.
+        let spoken = self.messages.first().is_some_and(|message| message.kind != MessageKind::Event);
+        spoken || (asked && matches!(self.status, 101 | 200))
     }
 
     /// gRPC: the request's content type says so.

@@ -9,6 +9,7 @@
 pub mod capture;
 pub mod changes;
 pub mod edit;
+pub mod events;
 pub mod export;
 pub mod filter;
 pub mod flow;

@@ -21,8 +21,8 @@ pub use action::{Action, Answer, AnswerBody, Block, CLOSES};
 pub use hits::Hits;
 pub use rewrite::Rewrite;
 pub(crate) use rewrite::is_target;
-pub(crate) use spec::{FRAMING, check_field};
 pub use spec::{ActionSpec, HeaderSpec, RuleSpec};
+pub(crate) use spec::{FRAMING, check_field};
 
 /// The most rules at once.
 pub const MAX_RULES: usize = 100;

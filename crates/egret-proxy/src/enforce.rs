@@ -129,7 +129,9 @@ impl Who {
     /// For whom it is counted: the user, else the name of the certificate, else the workload, else the address.
     #[must_use]
     pub fn of(identity: &Identity) -> Self {
-        if let Some(user) = &identity.user {
+        // A service account is the same by its token and by its address.
+        let user = identity.user.as_ref().filter(|user| user.workload.is_none());
+        if let Some(user) = user {
             return Self::User(user.name.clone());
         }
         if let Some(certificate) = identity.certificate() {

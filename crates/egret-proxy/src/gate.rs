@@ -33,14 +33,20 @@ pub struct Decision {
     request: Option<Box<KeptRequest>>,
     /// The whole name, where a Service of the cluster was asked for by a short one.
     relayed: Option<Destination>,
+    /// It is about the origin of a tunnel that is looked into, before there is a request.
+    ahead: bool,
 }
 
 impl Decision {
     /// The question that was asked.
     #[must_use]
     pub fn ask<'a>(&'a self, flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
-        let seen = self.request.as_ref().map_or(Seen::Tunnel, |request| Seen::Request(request.facts()));
         let destination = self.relayed.as_ref().unwrap_or(destination);
+        let seen = match &self.request {
+            Some(request) => Seen::Request(request.facts()),
+            None if self.ahead => Seen::TunnelToOpen,
+            None => Seen::Tunnel,
+        };
         Ask { seen, ..ask_about_tunnel(flow, destination) }
     }
 }
@@ -74,7 +80,23 @@ pub fn decide(
         Some(facts) if permit.verdict().address_matters => Some(Box::new(KeptRequest::new(&facts))),
         _ => None,
     };
-    Ok(Decision { permit, parent, request, relayed })
+    Ok(Decision { permit, parent, request, relayed, ahead: false })
+}
+
+/// Decides on a connection to the origin of a tunnel that is looked into, before there is a request: it may be
+/// made where some request may go there. Each request is decided again.
+///
+/// # Errors
+/// The refusal.
+pub fn decide_ahead(flow: &mut Flow, destination: &Destination) -> Result<Decision, Refusal> {
+    workload::still_stands(flow)?;
+    let relayed = service_name(flow, destination)?;
+    let destination = relayed.as_ref().unwrap_or(destination);
+    let ask = Ask { seen: Seen::TunnelToOpen, ..ask_about_tunnel(flow, destination) };
+    let permit = flow.snapshot.gate.evaluate(&ask)?;
+    let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
+    flow.record.parent = parent.as_ref().map(|group| group.name.clone());
+    Ok(Decision { permit, parent, request: None, relayed, ahead: true })
 }
 
 /// Under which name a Service of the cluster is asked for, where its short name came here.

@@ -36,7 +36,7 @@ pub mod splice;
 pub mod stall;
 pub mod stream;
 pub mod throttle;
-pub mod tls_server;
+pub mod tls_stream;
 pub mod trace;
 pub mod tunnel;
 pub mod upstream;

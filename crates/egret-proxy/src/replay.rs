@@ -53,13 +53,19 @@ pub struct ReplayRequest {
 /// Who replays, as policies and records see it.
 #[must_use]
 pub fn identity(user: Option<&str>, from: SocketAddr) -> Identity {
-    let name = user.map_or_else(|| "console".to_owned(), |user| user.chars().filter(|c| !c.is_control()).collect());
+    let name =
+        user.map_or_else(|| "console".to_owned(), |user| user.chars().filter(|c| !c.is_control()).collect());
     let user = User { name: name.into(), proof: Proof::Console, groups: Groups::default(), workload: None };
     Identity { user: Some(user), ..Identity::from_address(from) }
 }
 
 /// Sends it, on this worker's thread, and leaves its record. `permit` counts it among those that are sent again.
-pub(crate) async fn serve(worker: Arc<Worker>, id: FlowId, replay: ReplayRequest, permit: OwnedSemaphorePermit) {
+pub(crate) async fn serve(
+    worker: Arc<Worker>,
+    id: FlowId,
+    replay: ReplayRequest,
+    permit: OwnedSemaphorePermit,
+) {
     let ReplayRequest { of, mut request, body, http2, user, from } = replay;
     let identity = identity(user.as_deref(), from);
     let version = if http2 { Protocol::Http2 } else { Protocol::Http11 };

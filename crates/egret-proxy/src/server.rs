@@ -49,7 +49,9 @@ pub const MAX_REPLAYS: usize = 1024;
 
 /// A request is not sent again now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} requests are being sent again, which is what `limits.replays` allows; try again when some are through")]
+#[error(
+    "{0} requests are being sent again, which is what `limits.replays` allows; try again when some are through"
+)]
 pub struct TooManyReplays(pub usize);
 
 /// The running proxy.
@@ -178,7 +180,8 @@ impl Server {
         let most = self.snapshot().limits.replays.min(MAX_REPLAYS);
         let under_way = MAX_REPLAYS - self.replays.available_permits();
         let permit = self.replays.clone().try_acquire_owned();
-        let least = self.workers.iter().enumerate().min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed));
+        let least =
+            self.workers.iter().enumerate().min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed));
         let index = least.map_or(0, |(index, _)| index);
         let worker = self.workers[index].clone();
         match permit {

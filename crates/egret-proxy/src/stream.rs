@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use egret_flows::flow::TlsFacts;
+use rustls::{ClientConnection, ServerConnection};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use crate::inlet::http2::Bridge;
-use crate::tls_server::TlsServer;
+use crate::tls_stream::TlsStream;
 
 /// A stream of bytes both ways. An enum and not a boxed trait, so that the relay can see where the
 /// bytes are plain TCP and may be spliced.
@@ -20,10 +21,10 @@ pub enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
     /// TLS with a client.
-    TlsServer(Box<TlsServer>),
+    TlsServer(Box<TlsStream<ServerConnection>>),
     /// TLS with an upstream, over another stream (TLS in TLS happens: an https origin through an https
     /// parent).
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<TlsStream<ClientConnection>>),
     /// A pipe in memory: one request of an HTTP/2 connection to an origin, read and written as HTTP/1.1.
     /// Upstreams only.
     Pipe(Box<DuplexStream>),
@@ -68,7 +69,7 @@ impl Stream {
         match self {
             Self::Tcp(tcp) => Some(tcp),
             Self::TlsServer(tls) => tls.io().tcp_beneath(),
-            Self::Tls(tls) => tls.get_ref().0.tcp_beneath(),
+            Self::Tls(tls) => tls.io().tcp_beneath(),
             Self::Http2(_) | Self::Pipe(_) => None,
         }
     }
@@ -89,7 +90,16 @@ impl Stream {
         match self {
             Self::Tcp(_) | Self::Http2(_) | Self::Pipe(_) => None,
             Self::TlsServer(tls) => tls.connection().alpn_protocol(),
-            Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
+            Self::Tls(tls) => tls.connection().alpn_protocol(),
+        }
+    }
+
+    /// The certificate of the server, if this is TLS with an upstream.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Self::Tls(tls) => tls.connection().peer_certificates()?.first(),
+            _ => None,
         }
     }
 
@@ -97,7 +107,7 @@ impl Stream {
     #[must_use]
     pub fn tls_facts(&self) -> Option<TlsFacts> {
         match self {
-            Self::Tls(tls) => Some(facts(tls.get_ref().1, None)),
+            Self::Tls(tls) => Some(facts(tls.connection(), None)),
             Self::TlsServer(tls) => Some(facts(tls.connection(), tls.connection().server_name())),
             _ => None,
         }

@@ -96,6 +96,12 @@ pub fn mozilla_certificates() -> &'static [CertificateDer<'static>] {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
 }
 
+/// The certificates of a PEM, whole; what cannot be read is left out ([`GeneralRoots::with_pem`] says so).
+#[must_use]
+pub fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem).flatten().map(CertificateDer::into_owned).collect()
+}
+
 fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {

@@ -1,5 +1,7 @@
 //! `egret check`.
 
+mod named;
+
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -13,10 +15,7 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
         Format::Json => egret_config::Form::Json,
         Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },
     };
-    let further = Further {
-        configuration: &|loaded| crate::tls::load(loaded, &[]).err().unwrap_or_default(),
-        objects: &certificates,
-    };
+    let further = Further { configuration: &named::problems, objects: &certificates };
     let verdict = egret_config::check_files_with(&args.files, form, &further);
     let printed = crate::print(&verdict.text);
     if verdict.valid { printed } else { ExitCode::FAILURE }

@@ -15,7 +15,7 @@ use egret_flows::store::FlowStore;
 use egret_proxy::listener;
 use egret_proxy::replay::ReplayRequest;
 use egret_tls::interception::CaSet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cli::ProxyArgs;
@@ -244,10 +244,13 @@ impl Proxy for Around {
             return Vec::new();
         };
         let now = Timestamp::now();
+        // Rules may say otherwise for their hosts.
+        let usual = self.app.server.snapshot().interception.tunnel_pinned;
+        let usual = SignedDuration::try_from(usual).unwrap_or(SignedDuration::MAX);
         let rejections = interceptor.rejections.list().into_iter();
         rejections
             .map(|(identity, host, refused)| {
-                let until = interceptor.rejections.pinned_until(&identity, &host, now);
+                let until = interceptor.rejections.pinned_until(&identity, &host, usual, now);
                 RejectionFacts {
                     host: host.to_string(),
                     alert: refused.end.alert(),

@@ -18,7 +18,9 @@ use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{
+    BuildInfo, DnsFigures, InterceptionFigures, Limit, Metrics, ParentFigure, Sources,
+};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;
@@ -236,6 +238,15 @@ async fn serve(
             ca_not_after: interceptor.minter.ca().not_after().as_second(),
         })
     }));
+    let (asked, of_origins) = (minting.clone(), upstream.clone());
+    sources.limits = Some(Box::new(move || {
+        let rejections = asked.load().as_ref().map_or(0, |interceptor| interceptor.rejections.evicted());
+        vec![
+            (Limit::MetOrigins, of_origins.met().evicted()),
+            (Limit::Rejections, rejections),
+            (Limit::UpstreamTlsConfigurations, of_origins.tls_overflows()),
+        ]
+    }));
     let of_listeners = listeners.clone();
     sources.certificates = Some(Box::new(move || crate::tls::figures(&of_listeners)));
     let metrics = Arc::new(Metrics::new(workers, build_info(), sources));
@@ -445,6 +456,7 @@ fn sources(
         })),
         credentials: Some(Box::new(move || credentials.figures())),
         interception: None,
+        limits: None,
         handshakes: None,
         certificates: None,
         flows: None,

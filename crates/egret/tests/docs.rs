@@ -157,11 +157,14 @@ fn configurations_in_the_pages_are_valid() {
     fs::write(folder.path().join("users.htpasswd"), "").unwrap();
     fs::write(folder.path().join("directory-password"), "secret\n").unwrap();
     fs::write(folder.path().join("groups"), "staff: alice\n").unwrap();
+    fs::write(folder.path().join("search.json"), "{}").unwrap();
     fs::create_dir(folder.path().join("lists")).unwrap();
     fs::write(folder.path().join("lists/partners.txt"), "partner.example\n").unwrap();
     fs::write(folder.path().join("lists/ads.txt"), "0.0.0.0 ads.example\n").unwrap();
     fs::write(folder.path().join("lists/gambling"), "casino.example\n").unwrap();
-    fs::copy(egret_testkit::TestCa::new().pem(), folder.path().join("corp-ca.pem")).unwrap();
+    let ca = egret_testkit::TestCa::new();
+    fs::copy(ca.pem(), folder.path().join("corp-ca.pem")).unwrap();
+    fs::copy(ca.crl("corp.crl", &[7], 2099), folder.path().join("corp.crl")).unwrap();
     // server.crt, server.key, ca.crt
     let mut init = Command::new(env!("CARGO_BIN_EXE_egret"));
     assert!(init.args(["certs", "init"]).arg(folder.path()).output().unwrap().status.success());
@@ -193,6 +196,65 @@ fn configurations_in_the_pages_are_valid() {
         }
     }
     assert!(checked > 3, "{checked} configurations were found");
+}
+
+#[test]
+fn check_reads_the_files_that_are_named_and_says_what_is_wrong_at_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = egret_testkit::TestCa::new();
+    fs::copy(ca.pem(), directory.path().join("ca.pem")).unwrap();
+    let leaf = ca.server_leaf("a", &["a.example"]);
+    fs::copy(&leaf.certificate, directory.path().join("leaf.crt")).unwrap();
+    fs::copy(&leaf.key, directory.path().join("leaf.key")).unwrap();
+    fs::copy(ca.crl("list", &[7], 2099), directory.path().join("ca.crl")).unwrap();
+    let other = ca.server_leaf("b", &["b.example"]);
+    fs::copy(&other.key, directory.path().join("other.key")).unwrap();
+    fs::write(directory.path().join("text"), "nothing of use\n").unwrap();
+    let check = |yaml: &str| {
+        let path = directory.path().join("egret.yaml");
+        fs::write(&path, yaml).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&path).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (valid, said) = check(
+        "upstream:
+  crl: [ca.crl]
+  origins:
+    - hosts: [a.example]
+      trustedCA: ca.pem
+      clientCertificate: {certificate: leaf.crt, key: leaf.key}
+flows: {redaction: {jsonPaths: ['$..iban']}}
+",
+    );
+    assert!(valid, "{said}");
+    for (yaml, place, what) in [
+        ("upstream: {crl: [ca.crl, text]}", "upstream.crl[1]", "text"),
+        ("upstream: {crl: [missing.crl]}", "upstream.crl[0]", "missing.crl"),
+        (
+            "upstream: {origins: [{hosts: [a.example], trustedCA: text}]}",
+            "upstream.origins[0].trustedCA",
+            "text",
+        ),
+        (
+            "upstream: {origins: [{hosts: [a.example], clientCertificate: {certificate: leaf.crt, key: other.key}}]}",
+            "upstream.origins[0].clientCertificate.certificate",
+            "other.key",
+        ),
+        (
+            "interception: {enabled: true, ca: {certificate: leaf.crt, key: leaf.key}}",
+            "interception.ca.certificate",
+            "leaf.crt",
+        ),
+        (
+            "flows: {redaction: {jsonPaths: ['$..iban', '$[']}}",
+            "flows.redaction.jsonPaths[1]",
+            "never closed",
+        ),
+    ] {
+        let (valid, said) = check(yaml);
+        assert!(!valid && said.contains(place) && said.contains(what), "{place}: {said}");
+        assert!(said.contains("egret.yaml:1:"), "with the line: {said}");
+    }
 }
 
 #[test]

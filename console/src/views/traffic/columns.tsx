@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import type { FlowSummary, Treatment } from "../../api/types";
 import { bytes, clock, duration } from "../../lib/format";
 import { visible } from "../../lib/text";
+import { isHeld } from "../../state/held";
 import { recall, remember } from "../../state/ui";
 import { Icon } from "../../ui/icons";
 
@@ -32,18 +33,18 @@ export const TREATMENT_WORDS: Record<Treatment, string> = {
 
 /** How a flow went, as a class of the style sheet. */
 export function tone(flow: FlowSummary): string {
-  if (flow.state === "held") return "held";
+  if (isHeld(flow.id)) return "held";
   if (flow.blame === "policy") return "refused";
   if (flow.reason) return "failed";
   if (flow.status >= 500) return "s5";
   if (flow.status >= 400) return "s4";
   if (flow.status >= 300) return "s3";
-  if (flow.state === "open") return "open";
+  if (flow.state === "open" || flow.state === "held") return "open";
   return "ok";
 }
 
 export function StatusChip({ flow }: { flow: FlowSummary }): JSX.Element {
-  const text = flow.state === "held" ? "held" : flow.status > 0 ? String(flow.status) : flow.state === "open" ? "…" : "–";
+  const text = isHeld(flow.id) ? "held" : flow.status > 0 ? String(flow.status) : flow.state === "open" || flow.state === "held" ? "…" : "–";
   return <span class={`status ${tone(flow)}`}>{text}</span>;
 }
 

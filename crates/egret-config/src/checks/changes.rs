@@ -19,7 +19,9 @@ impl Checks<'_> {
             // Also of one that is not in force: it would surprise whoever switches it on.
             let Err(error) = Rules::compile(&[RuleSpec { enabled: true, ..spec }]) else { continue };
             match error {
-                RuleError::Filter { error, .. } => self.find(&format!("{pointer}/filter"), error.to_string(), ""),
+                RuleError::Filter { error, .. } => {
+                    self.find(&format!("{pointer}/filter"), error.to_string(), "")
+                }
                 RuleError::NeedsBodies(_) => self.find(
                     &format!("{pointer}/filter"),
                     "the filter looks into bodies, which are not there when rules are applied",

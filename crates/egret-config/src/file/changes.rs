@@ -23,7 +23,7 @@ pub struct ChangeRule {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// What becomes of them, in order.
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(min = 1, max = 32), example = serde_json::json!([{"rewrite": {"host": "staging.example.com"}}]))]
     pub actions: Vec<ChangeAction>,
 }
 
@@ -83,10 +83,10 @@ pub struct ChangeAction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderField {
-    /// The name.
+    /// The name of the field.
     #[schemars(example = &"X-Debug")]
     pub name: String,
-    /// The value.
+    /// The value of the field.
     #[schemars(example = &"1")]
     pub value: String,
 }
@@ -95,7 +95,7 @@ pub struct HeaderField {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderName {
-    /// The name; `*` stands for any run of characters.
+    /// The name of the fields; `*` stands for any run of characters.
     #[schemars(example = &"If-None-Match")]
     pub name: String,
 }
@@ -104,11 +104,11 @@ pub struct HeaderName {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rewrite {
-    /// `http` or `https`.
+    /// The scheme, `http` or `https`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"http")]
     pub scheme: Option<String>,
-    /// The host.
+    /// The host that it is sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"staging.example.com")]
     pub host: Option<String>,
@@ -135,13 +135,13 @@ pub struct Answer {
     #[schemars(range(min = 200, max = 599), example = 200)]
     pub status: Option<u16>,
     /// The header fields. The length of the body is not one of them.
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), example = serde_json::json!([{"name": "Content-Type", "value": "application/json"}]))]
     pub headers: Vec<HeaderField>,
     /// The file whose content is the body. It is read at each request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"answers/orders.json")]
     pub file: Option<FilePath>,
-    /// The body itself.
+    /// The body itself, in place of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"{}")]
     pub body: Option<String>,
@@ -177,7 +177,7 @@ pub struct Hold {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tag {
-    /// The tag.
+    /// The tag, which `tag:` in filters finds.
     #[schemars(example = &"changed")]
     pub tag: String,
 }
@@ -202,7 +202,8 @@ impl ChangeRule {
 impl ChangeAction {
     fn spec(&self) -> Result<ActionSpec, String> {
         let this = self.clone();
-        let field = |make: fn(String, String) -> ActionSpec| move |field: HeaderField| make(field.name, field.value);
+        let field =
+            |make: fn(String, String) -> ActionSpec| move |field: HeaderField| make(field.name, field.value);
         let found: Vec<ActionSpec> = [
             this.set_request_header.map(field(|name, value| ActionSpec::SetRequestHeader { name, value })),
             this.add_request_header.map(field(|name, value| ActionSpec::AddRequestHeader { name, value })),
@@ -239,7 +240,8 @@ impl ChangeAction {
         match <[ActionSpec; 1]>::try_from(found) {
             Ok([action]) => Ok(action),
             Err(none) if none.is_empty() => {
-                Err("there is no action; write one, as in `setRequestHeader: {name: X-Debug, value: \"1\"}`".into())
+                Err("there is no action; write one, as in `setRequestHeader: {name: X-Debug, value: \"1\"}`"
+                    .into())
             }
             Err(_) => Err("there is more than one action; begin each with a `-` of its own".into()),
         }

@@ -35,11 +35,15 @@ pub struct Interception {
     /// Certificates for origins that are kept. The one that was used least gives way to another.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub cache_entries: u32,
+    /// Whether a certificate is made for the wildcard that the origin's own certificate has (`*.example.com`) in
+    /// place of the host, so that one is enough for all of its hosts. It is never wider than the origin's, and
+    /// never stands below a public suffix (`*.co.uk`). The origin is connected to before the client is answered.
+    pub wildcards: bool,
     /// What becomes of a tunnel that was to be looked into and carries no TLS: SSH, plain HTTP, a database.
     pub other_protocols: OtherProtocols,
     /// How long a client is tunnelled to a host, unseen, when it has refused the certificates for it three times in
     /// a row and insists on the host's own ("pinned"), counted from the last time; 0s for never. Such a tunnel has
-    /// to pass the rules as a tunnel.
+    /// to pass the rules as a tunnel. A rule says otherwise with `tls.tunnelPinned`.
     pub tunnel_pinned: Time,
     /// Whether `Alt-Svc` is taken out of responses. Clients would learn from it that the origin speaks HTTP/3 as
     /// well, and try to reach it past the proxy.
@@ -82,6 +86,7 @@ impl Default for Interception {
             state_dir: None,
             leaf_lifetime: Time(settings.leaf_lifetime),
             cache_entries: small(settings.cache_entries),
+            wildcards: settings.wildcards,
             other_protocols: match settings.other_protocols {
                 settings::OtherProtocols::Refuse => OtherProtocols::Refuse,
                 settings::OtherProtocols::Tunnel => OtherProtocols::Tunnel,

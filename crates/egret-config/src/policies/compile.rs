@@ -122,6 +122,7 @@ fn tls(demand: &file::TlsDemand) -> model::TlsDemand {
             file::ServerNameRule::Match => model::ServerNameRule::Match,
             file::ServerNameRule::Any => model::ServerNameRule::Any,
         }),
+        tunnel_pinned: demand.tunnel_pinned.map(|time| time.0),
     }
 }
 

@@ -73,7 +73,10 @@ impl Rule<'_, '_> {
         {
             self.find("tls", "this says nothing about TLS", "add `mode`, or leave `tls` out");
         }
-        if rule.tls.is_some() && rule.action != PolicyAction::Allow {
+        // A denial is told inside the tunnel where its rule says so.
+        let told_inside = rule.action == PolicyAction::Deny
+            && rule.tls.as_ref().is_some_and(|tls| tls.demand().mode == Some(TlsTreatment::Intercept));
+        if rule.tls.is_some() && rule.action != PolicyAction::Allow && !told_inside {
             let message = format!("`tls` has no effect on a {} rule", word(rule.action));
             let help = "write it on the rule that allows";
             self.findings.warn(self.placed, &format!("{}/tls", self.field), message, help);

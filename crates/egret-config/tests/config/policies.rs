@@ -51,7 +51,7 @@ policies:
             headers: [{name: X-Api, absent: true}]
             contentTypes: [Text/*]
             maxBodyBytes: 1MiB
-          tls: {mode: Intercept, minVersion: TLSv1.3, serverName: Any}
+          tls: {mode: Intercept, minVersion: TLSv1.3, serverName: Any, tunnelPinned: 30m}
           when: identity.user != ''
           rateLimit: {requests: 100/s, connections: 3, bytes: 1GiB/day}
           reason: because
@@ -99,6 +99,7 @@ fn every_field_arrives() {
         treatment: Some(TlsTreatment::Intercept),
         min_version: Some(TlsVersion::Tls13),
         server_name: Some(ServerNameRule::Any),
+        tunnel_pinned: Some(Duration::from_secs(1800)),
     };
     assert_eq!(first.tls, demand);
     assert!(first.when.is_some());

@@ -91,8 +91,12 @@ pub(crate) fn breakpoints(
 }
 
 fn not_for_this(method: &Method) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{method} is not for this path"))
-        .advice("See docs/openapi.yaml")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{method} is not for this path"),
+    )
+    .advice("See docs/openapi.yaml")
 }
 
 fn created(value: &Value) -> Response<Body> {
@@ -125,7 +129,8 @@ fn confined(file: &Path, files: Option<&Path>) -> Result<PathBuf, Problem> {
         return Err(refused("There is no directory for such files".to_owned()));
     };
     let shown = directory.display();
-    let root = directory.canonicalize().map_err(|error| refused(format!("{shown} cannot be used: {error}")))?;
+    let root =
+        directory.canonicalize().map_err(|error| refused(format!("{shown} cannot be used: {error}")))?;
     let path = root.join(file).canonicalize().map_err(|error| {
         refused(format!("`{}` cannot be read in {shown}: {error}", file.display().to_string().escape_debug()))
     })?;
@@ -250,7 +255,10 @@ impl Drop for Watch {
                     tokio::time::sleep(GRACE).await;
                     let released = changes.release_if_unwatched();
                     if released > 0 {
-                        tracing::info!(released, "nobody looks at the console; what breakpoints held goes on");
+                        tracing::info!(
+                            released,
+                            "nobody looks at the console; what breakpoints held goes on"
+                        );
                     }
                 });
             }

@@ -169,6 +169,10 @@ fn phases(flow: &Flow) -> Value {
         bar("client_tls", 0, length);
         at = length;
     }
+    if let Some(length) = timings.held {
+        bar("held", at, length);
+        at += length;
+    }
     for (name, length) in [("dns", timings.dns), ("connect", timings.connect), ("tls", timings.origin_tls)] {
         if let Some(length) = length {
             bar(name, at, length);
@@ -182,6 +186,10 @@ fn phases(flow: &Flow) -> Value {
     if let Some(first) = timings.first_byte.filter(|first| *first > at) {
         bar("wait", at, first - at);
         at = first;
+    }
+    if let Some(length) = timings.held_response {
+        bar("held", at, length);
+        at += length;
     }
     if let Some(total) = timings.total.filter(|total| *total > at) {
         let name = match (flow.treatment, timings.first_byte) {

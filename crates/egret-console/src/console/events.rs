@@ -192,12 +192,18 @@ impl Stream {
         let now = *self.news.borrow_and_update();
         let before = std::mem::replace(&mut self.told, now);
         let mut text = String::new();
-        let words = [(now.rules != before.rules, "changes"), (now.breakpoints != before.breakpoints, "breakpoints")];
+        let words =
+            [(now.rules != before.rules, "changes"), (now.breakpoints != before.breakpoints, "breakpoints")];
         for (_, what) in words.iter().filter(|(changed, _)| *changed && self.rules) {
             self.inner.event(&mut text, "rules", self.last, &json!({ "what": what }));
         }
         if self.held && now.held != before.held {
-            self.inner.event(&mut text, "held", self.last, &json!({ "held": super::held::list(&self.inner) }));
+            self.inner.event(
+                &mut text,
+                "held",
+                self.last,
+                &json!({ "held": super::held::list(&self.inner) }),
+            );
         }
         (!text.is_empty()).then_some(text)
     }

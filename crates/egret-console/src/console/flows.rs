@@ -246,6 +246,7 @@ fn websocket(flow: &Flow) -> Vec<Value> {
     let message = |(index, message): (usize, &egret_flows::flow::Message)| {
         let payload = &message.payload;
         let (kind, text) = match message.kind {
+            MessageKind::Event => ("event", Some(String::from_utf8_lossy(payload).into_owned())),
             MessageKind::Text => ("text", Some(String::from_utf8_lossy(payload).into_owned())),
             MessageKind::Close => {
                 ("close", Some(String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned()))
@@ -268,6 +269,7 @@ fn websocket(flow: &Flow) -> Vec<Value> {
             "text": text,
             "truncated": message.truncated.then_some("capture-limit"),
             "closeCode": code,
+            "event": message.event,
         })
     };
     flow.messages.iter().enumerate().map(message).collect()

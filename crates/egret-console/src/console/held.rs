@@ -101,11 +101,15 @@ pub(crate) fn release(call: &Call, id: &str, body: Value) -> Result<Response<Bod
         (Action::GoOn, request, response) => Release::GoOn { request, response },
         (Action::Answer, None, Some(response)) => Release::Answer(response),
         (Action::Answer, ..) => {
-            return Err(Problem::bad_request("`answer` goes together with `response`, and with nothing else"));
+            return Err(Problem::bad_request(
+                "`answer` goes together with `response`, and with nothing else",
+            ));
         }
         (Action::Drop, None, None) => Release::Drop,
         (Action::Drop, ..) => {
-            return Err(Problem::bad_request("what is dropped is not edited; leave `request` and `response` out"));
+            return Err(Problem::bad_request(
+                "what is dropped is not edited; leave `request` and `response` out",
+            ));
         }
     };
     call.inner.changes.release(flow, &release).map_err(|error| not_held(&error))?;
@@ -121,11 +125,9 @@ pub(crate) fn release(call: &Call, id: &str, body: Value) -> Result<Response<Bod
 
 fn not_held(error: &ReleaseError) -> Problem {
     match error {
-        ReleaseError::NotHeld => {
-            Problem::new(StatusCode::CONFLICT, "not-held", "This flow is held no more")
-                .detail(error.to_string())
-                .advice("GET /api/v1/breakpoints lists what is held")
-        }
+        ReleaseError::NotHeld => Problem::new(StatusCode::CONFLICT, "not-held", "This flow is held no more")
+            .detail(error.to_string())
+            .advice("GET /api/v1/breakpoints lists what is held"),
         ReleaseError::BodyTooLong(_) => {
             Problem::new(StatusCode::CONFLICT, "body-too-long", "This body cannot be edited")
                 .detail(error.to_string())
@@ -138,9 +140,8 @@ fn not_held(error: &ReleaseError) -> Problem {
 /// What is wrong with an edit.
 pub(crate) fn edit_problem(error: &EditError) -> Problem {
     match error {
-        EditError::Wrong(_) => {
-            Problem::new(StatusCode::BAD_REQUEST, "bad-edit", "It cannot be sent so").detail(error.to_string())
-        }
+        EditError::Wrong(_) => Problem::new(StatusCode::BAD_REQUEST, "bad-edit", "It cannot be sent so")
+            .detail(error.to_string()),
         EditError::Redacted(_) => {
             Problem::new(StatusCode::CONFLICT, "redacted", "Something is needed that was redacted")
                 .detail(error.to_string())

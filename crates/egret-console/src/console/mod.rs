@@ -164,12 +164,7 @@ pub(crate) struct Peer {
 impl Console {
     /// A console for this store, and for these rules and breakpoints.
     #[must_use]
-    pub fn new(
-        settings: ConsoleSettings,
-        store: FlowStore,
-        changes: Changes,
-        proxy: Box<dyn Proxy>,
-    ) -> Self {
+    pub fn new(settings: ConsoleSettings, store: FlowStore, changes: Changes, proxy: Box<dyn Proxy>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let inner = Inner {
             auth: Auth::new(settings.token, settings.read_only_token, settings.password),

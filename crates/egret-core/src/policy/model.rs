@@ -207,6 +207,9 @@ pub struct TlsDemand {
     pub min_version: Option<TlsVersion>,
     /// Whether the name in a hello has to be the host that was asked for; `None`: it has to.
     pub server_name: Option<ServerNameRule>,
+    /// How long a client that insists on the host's own certificate is let through unseen, zero for never;
+    /// `None`: what is usual.
+    pub tunnel_pinned: Option<Duration>,
 }
 
 /// What is done with TLS inside a tunnel.

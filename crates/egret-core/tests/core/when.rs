@@ -364,9 +364,15 @@ fn says_what_it_looks_at() {
 
 #[test]
 fn knows_every_way_to_prove_an_identity() {
-    for proof in
-        [Proof::Address, Proof::Certificate, Proof::Htpasswd, Proof::Ldap, Proof::Jwt, Proof::ServiceAccount]
-    {
+    for proof in [
+        Proof::Address,
+        Proof::Certificate,
+        Proof::Htpasswd,
+        Proof::Ldap,
+        Proof::Jwt,
+        Proof::Console,
+        Proof::ServiceAccount,
+    ] {
         // A further kind belongs into the list above, the values of `identity.proof` and the manual.
         match proof {
             Proof::Address
@@ -374,6 +380,7 @@ fn knows_every_way_to_prove_an_identity() {
             | Proof::Htpasswd
             | Proof::Ldap
             | Proof::Jwt
+            | Proof::Console
             | Proof::ServiceAccount => {}
         }
         compiled(&format!("identity.proof == {:?}", proof.as_str()));

@@ -14,7 +14,8 @@ use crate::flow::Side;
 pub(crate) enum Piece {
     Begin(Box<(Begin, Plan)>, Box<[u8]>),
     ResponseHead(Box<[u8]>),
-    Body(Side, Box<[u8]>),
+    /// With when it came, where that is of interest.
+    Body(Side, u64, Box<[u8]>),
     Trailers(Side, Box<[u8]>),
     Frames(Side, u64, Box<[u8]>),
     Facts(Box<Facts>),

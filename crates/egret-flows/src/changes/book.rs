@@ -178,9 +178,9 @@ fn check_breakpoint(spec: &BreakpointSpec) -> Result<(), ChangeError> {
     }
     let most = u64::try_from(MAX_HELD_TIME.as_millis()).unwrap_or(u64::MAX);
     match spec.timeout_ms {
-        Some(millis) if !(1000..=most).contains(&millis) => Err(ChangeError::Breakpoint(format!(
-            "timeoutMs is {millis}; write one from 1000 to {most}"
-        ))),
+        Some(millis) if !(1000..=most).contains(&millis) => {
+            Err(ChangeError::Breakpoint(format!("timeoutMs is {millis}; write one from 1000 to {most}")))
+        }
         _ => Ok(()),
     }
 }

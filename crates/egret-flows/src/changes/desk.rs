@@ -339,9 +339,9 @@ impl Holding {
             }
             Release::Answer(_) => Err(wrong("the response is held, so there is one already; edit it")),
             Release::GoOn { request, response } => match (self.side, request, response) {
-                (Side::Request, _, Some(_)) => {
-                    Err(wrong("the request is held; there is no response to edit yet; use `answer` to give one"))
-                }
+                (Side::Request, _, Some(_)) => Err(wrong(
+                    "the request is held; there is no response to edit yet; use `answer` to give one",
+                )),
                 (Side::Response, Some(_), _) => {
                     Err(wrong("the response is held; the request has gone already"))
                 }
@@ -394,7 +394,8 @@ fn without_framing(headers: &Headers) -> Headers {
 
 /// A body as it is edited: without its encodings, which an edited one has no more.
 fn decoded(headers: &Headers, bytes: &Bytes) -> Option<Bytes> {
-    let encoding = headers.all(b"content-encoding").map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
+    let encoding =
+        headers.all(b"content-encoding").map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
     if encoding.is_empty() {
         return Some(bytes.clone());
     }

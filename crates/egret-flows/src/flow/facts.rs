@@ -128,6 +128,12 @@ pub struct Timings {
     pub sent: Option<u64>,
     /// From the request's arrival to the first byte of the response.
     pub first_byte: Option<u64>,
+    /// The request was delayed by change rules, or held at a breakpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
+    /// The response was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_response: Option<u64>,
     /// From the request's arrival to the end.
     pub total: Option<u64>,
 }

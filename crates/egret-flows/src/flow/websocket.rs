@@ -1,4 +1,4 @@
-//! Messages of a WebSocket.
+//! Messages of a WebSocket, and server-sent events.
 
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Side;
 
-/// A message of a WebSocket (RFC 6455), its fragments put together and inflated.
+/// A message of a WebSocket (RFC 6455), its fragments put together and inflated; or a server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
@@ -21,6 +21,9 @@ pub struct Message {
     /// More was sent than is here, or it could not be inflated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// The name of a server-sent event, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Box<str>>,
     /// Its payload. Text where it is text; written in base64 otherwise.
     #[serde(flatten, with = "payload")]
     pub payload: Bytes,
@@ -40,11 +43,13 @@ pub enum MessageKind {
     Pong,
     /// A close, with its code and reason.
     Close,
+    /// A server-sent event.
+    Event,
 }
 
 impl Message {
     pub(crate) fn memory(&self) -> usize {
-        std::mem::size_of::<Self>() + self.payload.len()
+        std::mem::size_of::<Self>() + self.payload.len() + self.event.as_ref().map_or(0, |name| name.len())
     }
 }
 

@@ -11,9 +11,10 @@ use egret_core::record::FlowRecord;
 
 use super::StoreSettings;
 use crate::capture::{Begin, Counters, Facts, Piece, Plan, micros, request_head, response_head, trailers};
+use crate::events;
 use crate::flow::{Body, BodyNote, Content, Flow, Headers, Level, Message, MessageKind, Side};
 use crate::redact::{Redaction, Redactor};
-use crate::websocket::{Deflate, Reader};
+use crate::websocket::{Deflate, Reader, Received};
 
 /// How often the growing bodies and messages of a flow that goes on are shown.
 pub(super) const SHOW_EVERY: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ struct Assembling {
     /// Not all of a body is kept, as it went past a bound.
     cut: [bool; 2],
     readers: Option<Box<[Reader; 2]>>,
+    events: Option<Box<events::Reader>>,
     message_bytes: [u64; 2],
     /// It is in the list of those that changed.
     listed: bool,
@@ -84,8 +86,11 @@ impl Assembler {
                 this.flow.pieces_lost += lost;
                 self.finish(*this, redactor);
             }
-            Piece::Body(side, bytes) => {
+            Piece::Body(side, time, bytes) => {
                 let Some(this) = self.active.get_mut(&id) else { return };
+                if time != 0 {
+                    this.events(time, &bytes, &self.settings, redactor);
+                }
                 if self.bytes + bytes.len() > self.settings.assembling_bytes {
                     this.cut[side as usize] = true;
                 } else if !this.cut[side as usize] {
@@ -156,6 +161,7 @@ impl Assembler {
             bodies: Default::default(),
             cut: [false; 2],
             readers: None,
+            events: None,
             message_bytes: [0; 2],
             listed: false,
             urgent: true,
@@ -381,26 +387,64 @@ impl Assembling {
             Box::new([reader(Side::Request), reader(Side::Response)])
         });
         let (flow, kept) = (&mut self.flow, &mut self.message_bytes[side as usize]);
+        let bounds = Bounds { messages: settings.messages, bytes: self.plan.body_bytes };
         let result = readers[side as usize].feed(bytes, |received| {
-            let room = *kept + received.payload.len() as u64 <= self.plan.body_bytes;
-            if flow.messages.len() >= settings.messages || !room {
-                flow.messages_dropped += 1;
-                flow.truncated = true;
-                return;
-            }
-            *kept += received.payload.len() as u64;
-            let (payload, truncated) = match received.kind {
-                MessageKind::Text => match redactor.message(&received.payload, !received.truncated) {
-                    Redaction::Same => (received.payload, received.truncated),
-                    Redaction::Replaced { bytes, truncated, .. } => (bytes, received.truncated || truncated),
-                    Redaction::Unreadable => (Bytes::new(), true),
-                },
-                _ => (received.payload, received.truncated),
-            };
-            let length = received.length;
-            flow.messages.push(Message { from: side, kind: received.kind, time, length, truncated, payload });
+            let Received { kind, payload, length, truncated } = received;
+            let message = Message { from: side, kind, time, length, truncated, event: None, payload };
+            keep(message, flow, kept, bounds, redactor);
         });
         // Bytes that are no frames are nothing that could be shown; the flow says that there was more.
         flow.truncated |= result.is_err();
     }
+
+    /// Reads what may be a stream of events.
+    fn events(&mut self, time: u64, bytes: &[u8], settings: &StoreSettings, redactor: &Redactor) {
+        let plain = self.flow.response.as_ref().is_some_and(|response| {
+            let of = |name: &str| response.headers.text(name).unwrap_or_default();
+            let kind = of("content-type").split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("text/event-stream") && of("content-encoding").is_empty()
+        });
+        if !plain {
+            return;
+        }
+        let reader =
+            self.events.get_or_insert_with(|| Box::new(events::Reader::new(settings.message_bytes)));
+        let side = Side::Response;
+        let (flow, kept) = (&mut self.flow, &mut self.message_bytes[side as usize]);
+        let bounds = Bounds { messages: settings.messages, bytes: self.plan.body_bytes };
+        reader.feed(bytes, |events::Event { name, data: payload, length, truncated }| {
+            let (kind, event) = (MessageKind::Event, name.map(Into::into));
+            let message = Message { from: side, kind, time, length, truncated, event, payload };
+            keep(message, flow, kept, bounds, redactor);
+        });
+    }
+}
+
+/// How much of the messages of one side is kept.
+#[derive(Clone, Copy)]
+struct Bounds {
+    messages: usize,
+    bytes: u64,
+}
+
+/// Puts a message into the flow as it may be kept, if there is room.
+fn keep(message: Message, flow: &mut Flow, kept: &mut u64, bounds: Bounds, redactor: &Redactor) {
+    let room = *kept + message.payload.len() as u64 <= bounds.bytes;
+    if flow.messages.len() >= bounds.messages || !room {
+        flow.messages_dropped += 1;
+        flow.truncated = true;
+        return;
+    }
+    *kept += message.payload.len() as u64;
+    let (payload, truncated) = match message.kind {
+        MessageKind::Text | MessageKind::Event => {
+            match redactor.message(&message.payload, !message.truncated) {
+                Redaction::Same => (message.payload, message.truncated),
+                Redaction::Replaced { bytes, truncated, .. } => (bytes, message.truncated || truncated),
+                Redaction::Unreadable => (Bytes::new(), true),
+            }
+        }
+        _ => (message.payload, message.truncated),
+    };
+    flow.messages.push(Message { payload, truncated, ..message });
 }

@@ -248,6 +248,27 @@ fn the_messages_of_a_websocket_are_captured_both_ways() {
 }
 
 #[test]
+fn server_sent_events_are_captured_as_messages() {
+    let store = store(StoreSettings::default());
+    let flow = captured(&store, bodies(1000), b"GET http://a.example/events HTTP/1.1\r\n\r\n", |capture| {
+        capture.response_head(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
+        for piece in [&b": hello\n\nevent: tick\nid: 1\nda"[..], b"ta: {\"password\":\"hunter2\"}\n\n", b"data: 2\n\n"] {
+            capture.body(Side::Response, piece);
+        }
+    });
+    assert!(!flow.is_websocket());
+    let shown: Vec<_> = flow.messages.iter().map(|m| (m.from, m.kind, m.event.as_deref(), &m.payload[..])).collect();
+    assert_eq!(
+        shown,
+        [
+            (Side::Response, MessageKind::Event, Some("tick"), &b"{\"password\":\"[redacted]\"}"[..]),
+            (Side::Response, MessageKind::Event, None, b"2"),
+        ]
+    );
+    assert!(flow.messages.iter().all(|message| message.time > 0));
+}
+
+#[test]
 fn connect_and_the_requests_within_are_told_apart() {
     let store = store(StoreSettings::default());
     let flow = captured(

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde_json::json;
 
 use egret_flows::changes::{
-    BreakpointSpec, ChangeError, Changes, HeldBody, HoldLimits, Holding, NotHeld, OnTimeout, Release, ReleaseError,
-    RuleSource, Ticket, Verdict,
+    BreakpointSpec, ChangeError, Changes, HeldBody, HoldLimits, Holding, NotHeld, OnTimeout, Release,
+    ReleaseError, RuleSource, Ticket, Verdict,
 };
 use egret_flows::edit::{BodyEdit, EditError, FieldEdit, RequestEdit, ResponseEdit};
 use egret_flows::flow::{Flow, Side};
@@ -24,7 +24,8 @@ fn flow() -> Flow {
 }
 
 fn rule(name: &str, filter: &str) -> RuleSpec {
-    serde_json::from_value(json!({ "name": name, "filter": filter, "actions": [{ "block": {} }] })).expect("a rule")
+    serde_json::from_value(json!({ "name": name, "filter": filter, "actions": [{ "block": {} }] }))
+        .expect("a rule")
 }
 
 fn point(filter: &str, phase: &str) -> BreakpointSpec {
@@ -59,8 +60,14 @@ fn nothing_is_asked_where_there_is_nothing() {
     let changes = Changes::default();
     assert!(changes.active().is_none());
     let added = changes.add_rule(rule("one", "host:a")).expect("a good rule");
-    assert!(changes.active().is_some_and(|active| active.concerns(Side::Request) && !active.concerns(Side::Response)));
-    changes.replace_rule(&added.id, RuleSpec { enabled: false, ..rule("one", "host:a") }).expect("switched off");
+    assert!(
+        changes
+            .active()
+            .is_some_and(|active| active.concerns(Side::Request) && !active.concerns(Side::Response))
+    );
+    changes
+        .replace_rule(&added.id, RuleSpec { enabled: false, ..rule("one", "host:a") })
+        .expect("switched off");
     assert!(changes.active().is_none());
     changes.remove_rule(&added.id).expect("removed");
     assert_eq!(changes.remove_rule(&added.id), Err(ChangeError::Unknown(added.id)));
@@ -167,7 +174,8 @@ fn refuses_edits_that_cannot_be_sent_and_goes_on_holding() {
     let _watching = changes.watch();
     let ticket = held(&changes, flow(), Side::Request, HeldBody::TooLong).expect("it is held");
     let id = flow().id;
-    let go_on = |request: Option<RequestEdit>, response: Option<ResponseEdit>| Release::GoOn { request, response };
+    let go_on =
+        |request: Option<RequestEdit>, response: Option<ResponseEdit>| Release::GoOn { request, response };
     let body = |text: &str| Some(BodyEdit::Text(text.into()));
     let table: [(Release, fn(&ReleaseError) -> bool); 6] = [
         (go_on(Some(RequestEdit { body: body("x"), ..RequestEdit::default() }), None), |error| {
@@ -176,18 +184,23 @@ fn refuses_edits_that_cannot_be_sent_and_goes_on_holding() {
         (go_on(Some(RequestEdit { method: Some("G T".into()), ..RequestEdit::default() }), None), |error| {
             matches!(error, ReleaseError::Edit(EditError::Wrong(_)))
         }),
-        (go_on(Some(RequestEdit { target: Some("/?other=%5Bredacted%5D".into()), ..RequestEdit::default() }), None), |error| {
-            matches!(error, ReleaseError::Edit(EditError::Redacted(_)))
-        }),
+        (
+            go_on(
+                Some(RequestEdit { target: Some("/?other=%5Bredacted%5D".into()), ..RequestEdit::default() }),
+                None,
+            ),
+            |error| matches!(error, ReleaseError::Edit(EditError::Redacted(_))),
+        ),
         (go_on(None, Some(ResponseEdit { status: Some(200), ..ResponseEdit::default() })), |error| {
             matches!(error, ReleaseError::Edit(EditError::Wrong(_)))
         }),
         (Release::Answer(ResponseEdit { status: Some(99), ..ResponseEdit::default() }), |error| {
             matches!(error, ReleaseError::Edit(EditError::Wrong(_)))
         }),
-        (Release::Answer(ResponseEdit { status: Some(204), body: body("x"), ..ResponseEdit::default() }), |error| {
-            matches!(error, ReleaseError::Edit(EditError::Wrong(_)))
-        }),
+        (
+            Release::Answer(ResponseEdit { status: Some(204), body: body("x"), ..ResponseEdit::default() }),
+            |error| matches!(error, ReleaseError::Edit(EditError::Wrong(_))),
+        ),
     ];
     for (release, expected) in table {
         let error = changes.release(id, &release).expect_err("it cannot be done");
@@ -202,14 +215,22 @@ fn a_response_is_edited_with_its_length_made_right() {
     let changes = Changes::default();
     let _watching = changes.watch();
     let mut flow = flow();
-    subject_response(&mut flow, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n");
+    subject_response(
+        &mut flow,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n",
+    );
     let id = flow.id;
     let mut ticket = held(&changes, flow, Side::Response, HeldBody::Whole(Bytes::new())).expect("it is held");
-    let edit = ResponseEdit { status: Some(503), body: Some(BodyEdit::Text("down".into())), ..ResponseEdit::default() };
+    let edit = ResponseEdit {
+        status: Some(503),
+        body: Some(BodyEdit::Text("down".into())),
+        ..ResponseEdit::default()
+    };
     changes.release(id, &Release::GoOn { request: None, response: Some(edit) }).expect("it goes on");
     let Some(Verdict::Changed(changed, body)) = verdict(&mut ticket) else { panic!("it was changed") };
     let response = changed.response.expect("a response");
     assert_eq!((response.status, body), (503, Some(Bytes::from("down"))));
-    let fields: Vec<_> = response.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    let fields: Vec<_> =
+        response.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
     assert_eq!(fields, ["X", "Content-Length"]);
 }

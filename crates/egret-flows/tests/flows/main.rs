@@ -7,6 +7,7 @@
 
 mod capture;
 mod changes;
+mod events;
 mod export;
 mod filter;
 mod filter_properties;

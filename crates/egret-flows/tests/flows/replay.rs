@@ -80,7 +80,8 @@ fn what_was_redacted_is_said_or_has_to_be_given_anew() {
     let untouched = FieldEdit { name: "Authorization".into(), redacted: true, ..FieldEdit::default() };
     let edit = RequestEdit { headers: Some(vec![untouched, field("X", "1")]), ..RequestEdit::default() };
     assert_eq!(again(&flow, &edit).expect("it can be sent").notes.len(), 1);
-    let edit = RequestEdit { headers: Some(vec![field("Authorization", "Bearer new")]), ..RequestEdit::default() };
+    let edit =
+        RequestEdit { headers: Some(vec![field("Authorization", "Bearer new")]), ..RequestEdit::default() };
     let second = again(&flow, &edit).expect("it can be sent");
     assert_eq!(second.request.headers.text("authorization"), Some("Bearer new"));
     assert_eq!(second.notes, Vec::<String>::new());
@@ -94,7 +95,10 @@ fn what_was_redacted_is_said_or_has_to_be_given_anew() {
     flow.request.body = Body::whole(&b"{\"password\":\"[redacted]\"}"[..]);
     assert_eq!(again(&flow, &RequestEdit::default()), redacted("the body"));
     assert!(again(&flow, &RequestEdit { body: text("{}"), ..RequestEdit::default() }).is_ok());
-    assert_eq!(again(&flow, &RequestEdit { body: text("[redacted]"), ..RequestEdit::default() }), redacted("the body"));
+    assert_eq!(
+        again(&flow, &RequestEdit { body: text("[redacted]"), ..RequestEdit::default() }),
+        redacted("the body")
+    );
 }
 
 #[test]
@@ -102,7 +106,10 @@ fn refuses_what_cannot_be_sent_again() {
     assert_eq!(again(&some::tunnel(), &RequestEdit::default()), Err(ReplayError::NotHttp));
     let mut cut = some::full();
     (cut.request.body.length, cut.request.body.truncated) = (100, true);
-    assert_eq!(again(&cut, &RequestEdit::default()), Err(ReplayError::Truncated { captured: 16, length: 100 }));
+    assert_eq!(
+        again(&cut, &RequestEdit::default()),
+        Err(ReplayError::Truncated { captured: 16, length: 100 })
+    );
     assert!(replay(&cut, None, &RequestEdit::default(), true).is_ok());
     assert!(again(&cut, &RequestEdit { body: text("x"), ..RequestEdit::default() }).is_ok());
     for (method, url, header) in [
@@ -128,6 +135,7 @@ fn refuses_what_cannot_be_sent_again() {
             "{method} {url} {header}"
         );
     }
-    let moved = RequestEdit { headers: Some(vec![field("Host", "elsewhere.example")]), ..RequestEdit::default() };
+    let moved =
+        RequestEdit { headers: Some(vec![field("Host", "elsewhere.example")]), ..RequestEdit::default() };
     assert!(matches!(again(&some::full(), &moved), Err(ReplayError::Edit(EditError::Wrong(_)))));
 }

@@ -127,6 +127,7 @@ pub(crate) fn websocket() -> Flow {
         time: STARTED + 5,
         length: payload.len() as u64,
         truncated: false,
+        event: None,
         payload: Bytes::from_static(payload),
     };
     flow.messages = vec![
@@ -164,8 +165,7 @@ pub(crate) fn record(number: u64, target: &str) -> FlowRecord {
         downstream: Protocol::Http11,
         upstream: Some(Protocol::Http11),
         upstream_tls: None,
-        changes: Vec::new(),
-            changed_target: None,
+        changes: None,
         replay_of: None,
         traceparent: None,
         span: None,

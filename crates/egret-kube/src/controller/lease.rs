@@ -80,7 +80,7 @@ impl Elector {
         loop {
             tokio::select! {
                 () = self.step() => {}
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
             }
         }
         let led = *self.leads.borrow();

@@ -189,7 +189,7 @@ impl Controller {
         let leading = self.follow(leads, facts, shown);
         let mut end = stop.clone();
         let served = self.webhook.serve(listener, async {
-            let _ = end.wait_for(|stop| *stop).await;
+            becomes(&mut end, true).await;
             self.webhook.begin_drain();
             let drain = *drain.borrow();
             tokio::time::sleep(drain).await;
@@ -214,7 +214,7 @@ impl Controller {
     /// Leads while the Lease is held, and not a moment longer.
     async fn follow(&self, mut leads: watch::Receiver<bool>, facts: Facts, shown: Shown) {
         loop {
-            if leads.wait_for(|leads| *leads).await.is_err() {
+            if !becomes(&mut leads, true).await {
                 // The elector ends with the process; the webhook goes on until then.
                 return std::future::pending().await;
             }
@@ -235,12 +235,17 @@ impl Controller {
             tokio::select! {
                 // Broken, it would break again at once.
                 () = work => tokio::time::sleep(BROKEN).await,
-                _ = leads.wait_for(|leads| !*leads) => {}
+                _ = becomes(&mut leads, false) => {}
             }
             self.metrics.leader.set(0);
             self.metrics.leader_changes.inc();
         }
     }
+}
+
+/// Waits for a value; `false` when it will never come. What it waits with is not held afterwards.
+async fn becomes(receiver: &mut watch::Receiver<bool>, value: bool) -> bool {
+    receiver.wait_for(|now| *now == value).await.is_ok()
 }
 
 /// What compiling needs.

@@ -152,10 +152,14 @@ impl Cluster {
         let _ = self.inner.on_change.set(call);
     }
 
-    /// Waits until everything was read once, for so long at most. False: something was not.
+    /// Waits until the pods were read once, and the rest was tried, for so long at most. False: they were not.
     pub async fn read(&self, most: Duration) -> bool {
         let inner = &self.inner;
-        let is_read = || inner.pods.iter().chain(&inner.others).all(|health| health.is_read());
+        // What RBAC does not allow stays so; pods alone are worth waiting for.
+        let is_read = || {
+            inner.pods.iter().all(|health| health.is_read())
+                && inner.others.iter().all(|health| health.is_read() || health.failures() > 0)
+        };
         let deadline = tokio::time::Instant::now() + most;
         while !is_read() {
             if tokio::time::Instant::now() >= deadline {

@@ -1,12 +1,14 @@
 """Runs clients in a network of their own, and says which way each request went.
 
-lab.py PLAN: a JSON object with `environment`, `urls` and `clients` (name -> command; the URLs are appended). Every URL is
-asked for at /CLIENT/NUMBER of its host. Prints {client: {"status": exit code, "output": …, "ways": {url: direct|proxy}}}.
+lab.py PLAN: a JSON object with `environment`, `urls`, `clients` (name -> command; the URLs are appended) and `tls` (address
+-> [chain, key]). Every URL is asked for at /CLIENT/NUMBER of its host. Prints {client: {"status": exit code, "output": …,
+"ways": {url: direct|proxy}}}.
 """
 
 import json
 import os
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -53,6 +55,13 @@ serve(("127.0.0.1", 8888), "proxy")
 serve(("0.0.0.0", 80), "direct")
 six = Server6(("::1", 80), type("direct", (Handler,), {"way": "direct"}))
 threading.Thread(target=six.serve_forever, daemon=True).start()
+
+for address, (chain, key) in plan["tls"].items():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    server = Server((address, 443), type("direct", (Handler,), {"way": "direct"}))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 results = {}
 

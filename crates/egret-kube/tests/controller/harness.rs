@@ -16,9 +16,9 @@ pub(crate) const NAMESPACE: &str = "egret-system";
 /// An API server with the custom resources, and what every cluster has.
 pub(crate) fn cluster() -> ApiServer {
     let server = ApiServer::start();
-    server.serve_resource("egret.dev", "v1alpha1", "egressproxies", "EgressProxy", false);
-    server.serve_resource("egret.dev", "v1alpha1", "clusteregresspolicies", "ClusterEgressPolicy", false);
-    server.serve_resource("egret.dev", "v1alpha1", "egresspolicies", "EgressPolicy", true);
+    for definition in egret_kube::crd::definitions() {
+        server.put(definition.object);
+    }
     for name in [NAMESPACE, "default", "shop"] {
         namespace(&server, name, json!({}));
     }
@@ -34,15 +34,24 @@ pub(crate) fn namespace(server: &ApiServer, name: &str, labels: Value) {
     }));
 }
 
-/// An EgressProxy, with the generation that an API server would count.
+/// An EgressProxy of this generation: it is changed until the API server has counted so far.
 pub(crate) fn proxy(server: &ApiServer, name: &str, generation: i64, spec: Value) {
-    let status = server
-        .object("egret.dev/v1alpha1", "egressproxies", "", name)
-        .map_or(json!({}), |object| object["status"].clone());
-    server.put(json!({
-        "apiVersion": "egret.dev/v1alpha1", "kind": "EgressProxy",
-        "metadata": { "name": name, "generation": generation }, "spec": spec, "status": status,
-    }));
+    let put = |spec: Value| {
+        let status = object(server, name)["status"].clone();
+        let status = if status.is_null() { json!({}) } else { status };
+        server.put(json!({
+            "apiVersion": "egret.dev/v1alpha1", "kind": "EgressProxy",
+            "metadata": { "name": name }, "spec": spec, "status": status,
+        }));
+    };
+    let counted = || object(server, name)["metadata"]["generation"].as_i64().unwrap_or(0);
+    while counted() < generation - 1 {
+        let mut other = spec.clone();
+        other["priority"] = (2000 + counted()).into();
+        put(other);
+    }
+    put(spec);
+    assert_eq!(counted(), generation);
 }
 
 pub(crate) fn spec() -> Value {

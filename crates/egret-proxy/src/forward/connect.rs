@@ -5,7 +5,10 @@ use std::sync::Arc;
 use egret_core::destination::Destination;
 use egret_core::gate::Grant;
 use egret_core::reason::Reason;
+use egret_core::record::UpstreamTls;
 use egret_core::route::ParentScheme;
+use egret_core::settings::InterceptionSettings;
+use egret_tls::interception::LeafNames;
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -14,9 +17,10 @@ use crate::gate::Decision;
 use crate::http1::target::Scheme;
 use crate::metrics::{Limit, PoolEvent};
 use crate::refuse::Refusal;
+use crate::stream::Stream;
 use crate::upstream::http2::{Learned, Live};
 use crate::upstream::pool::{ParentForm, PoolKey, UpstreamConnection};
-use crate::upstream::{self, Alpn, DialError};
+use crate::upstream::{self, Alpn, DialError, Upstream};
 
 /// Where a request's connection leads.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ pub fn kept(
     Some(connection)
 }
 
-/// A new connection.
+/// A new connection, for one request.
 ///
 /// # Errors
 /// Why there is none.
@@ -97,6 +101,33 @@ pub async fn fresh(
     grant: &Grant,
     alpn: Alpn,
 ) -> Result<UpstreamConnection, Refusal> {
+    match reach(flow, scheme, destination, decision, way, grant, alpn).await? {
+        Reached::Http1(connection) => Ok(connection),
+        Reached::Http2(live) => live.open().await.ok_or_else(|| http2_failed("it closed the connection")),
+    }
+}
+
+/// A new connection, by the protocol that the origin has chosen.
+pub enum Reached {
+    /// One that serves one request at a time.
+    Http1(UpstreamConnection),
+    /// One that requests share. It is known to the worker.
+    Http2(Live),
+}
+
+/// Makes a new connection. What the origin has chosen in ALPN is remembered.
+///
+/// # Errors
+/// Why there is none.
+pub async fn reach(
+    flow: &mut Flow,
+    scheme: Scheme,
+    destination: &Destination,
+    decision: &Decision,
+    way: &Way,
+    grant: &Grant,
+    alpn: Alpn,
+) -> Result<Reached, Refusal> {
     flow.record.reused = false;
     let upstream = flow.worker.shared.upstream.clone();
     let snapshot = flow.snapshot.clone();
@@ -140,18 +171,25 @@ pub async fn fresh(
         stream = over_tls;
         tls = Some(facts);
         flow.record.phases.tls = Some(began.elapsed());
+        if snapshot.interception.enabled {
+            meet(&upstream, &way.key, &stream, tls.as_deref(), alpn, &snapshot.interception);
+        }
         if alpn == Alpn::Http2OrHttp1 {
+            let learn = |live| {
+                if !flow.worker.http2.learn(way.key.clone(), live) {
+                    flow.worker.metrics.limit_hit(Limit::Http2Origins);
+                }
+            };
             if stream.alpn() == Some(b"h2") {
                 let live = Live::begin(stream, address, snapshot.generation, tls).await;
                 let live = live.map_err(|error| http2_failed(&error.to_string()))?;
-                flow.worker.http2.learn(way.key.clone(), Some(live.clone()));
-                return live.open().await.ok_or_else(|| http2_failed("it closed the connection"));
+                learn(Some(live.clone()));
+                return Ok(Reached::Http2(live));
             }
-            flow.worker.http2.learn(way.key.clone(), None);
+            learn(None);
         }
-        flow.record.phases.tls = Some(began.elapsed());
     }
-    Ok(UpstreamConnection {
+    Ok(Reached::Http1(UpstreamConnection {
         stream,
         input: None,
         address,
@@ -161,7 +199,26 @@ pub async fn fresh(
         http2: false,
         pinned: false,
         facts: None,
-    })
+    }))
+}
+
+/// Notes what an origin has chosen and shown, for tunnels to it that are looked into.
+fn meet(
+    upstream: &Upstream,
+    key: &PoolKey,
+    stream: &Stream,
+    tls: Option<&UpstreamTls>,
+    alpn: Alpn,
+    settings: &InterceptionSettings,
+) {
+    let http2 = (alpn == Alpn::Http2OrHttp1).then(|| stream.alpn() == Some(b"h2"));
+    let names = settings.wildcards.then(|| {
+        let host = &key.destination.host;
+        // A certificate that only a setting accepts says nothing about names that could be trusted.
+        let good = stream.peer_certificate().filter(|_| tls.is_some_and(|tls| tls.excused.is_none()));
+        good.map_or_else(|| LeafNames::of(host), |certificate| LeafNames::like_origin(host, certificate))
+    });
+    upstream.met().note(key, http2, names);
 }
 
 fn http2_failed(detail: &str) -> Refusal {

@@ -3,6 +3,7 @@
 mod again;
 pub mod change;
 pub mod connect;
+mod dns_answer;
 pub mod exchange;
 pub mod request;
 pub mod response;
@@ -105,7 +106,8 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
     };
     let snapshot = flow.snapshot.clone();
     let outcome = run(client, flow, &plan, &mut exchange, &snapshot).await;
-    flow.record.bytes_up += exchange.upload.pump.data + exchange.body.as_ref().map_or(0, |body| body.len() as u64);
+    flow.record.bytes_up +=
+        exchange.upload.pump.data + exchange.body.as_ref().map_or(0, |body| body.len() as u64);
     client.spare.request_head = exchange.upload.pump.take_head();
     let outcome = outcome.map_err(|refusal| in_particular(flow, refusal));
     match (outcome?, exchange.upstream.take()) {
@@ -202,7 +204,11 @@ async fn run(
 }
 
 /// Makes a request ready to be sent, as it came.
-fn prepare(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<(Plan, Exchange), Stopped> {
+fn prepare(
+    client: &mut Client,
+    flow: &mut Flow,
+    head: &mut RequestHead,
+) -> Result<(Plan, Exchange), Stopped> {
     let vetted = vet(client, flow, head, client.filled(), &mut |_, _| Level::None);
     let planned = vetted.and_then(|decision| {
         let memory = std::mem::take(&mut client.spare.request_head);
@@ -392,6 +398,9 @@ async fn send(
             None => Box::new(gate::grant(flow, &plan.destination, &plan.decision).await?),
         };
         hold_to_rule(flow, plan, exchange)?;
+        if let Some(refusal) = client.inside.as_ref().and_then(|inside| inside.failed_just_now(flow)) {
+            return Err(refusal);
+        }
         let Plan { scheme, destination, decision, way, .. } = plan;
         connect::fresh(flow, *scheme, destination, decision, way, &grant, alpn).await
     })
@@ -450,6 +459,12 @@ async fn respond(
         again::keep(flow, plan, upload.pump.head());
         return switch(client, flow, plan, upstream, response, snapshot).await;
     }
+    if client.inside.is_some()
+        && snapshot.interception.strip_alt_svc
+        && dns_answer::is_one(crate::buffer::filled(&upstream.input), &response)
+    {
+        Box::pin(dns_answer::filter(client, upstream, &mut response, snapshot)).await;
+    }
     if let Some(capture) = &mut flow.capture {
         capture.response(upstream, response.length);
     }
@@ -458,7 +473,8 @@ async fn respond(
         None => None,
         // Boxed: it is for those who debug.
         Some(editing) => {
-            Box::pin(change::response(client, flow, plan, upstream, upload, &response, snapshot, editing)).await?
+            Box::pin(change::response(client, flow, plan, upstream, upload, &response, snapshot, editing))
+                .await?
         }
     };
     let keep_upstream = response.keep_alive;

@@ -23,7 +23,7 @@ use crate::flow::Flow;
 use crate::metrics::Limit;
 use crate::refuse::Refusal;
 use crate::stream::Stream;
-use crate::tls_server::TlsServer;
+use crate::tls_stream::TlsStream;
 use crate::worker::Worker;
 
 /// Alerts (RFC 8446 section 6) that are sent before there are any keys.
@@ -225,7 +225,7 @@ async fn finish(
     began: Instant,
 ) -> (Option<Client>, Result<(), End>) {
     let limit = client.worker.snapshot.load().timeouts.client_tls;
-    let mut stream = Box::new(TlsServer::new(client.stream, connection, client.input.take()));
+    let mut stream = Box::new(TlsStream::server(client.stream, connection, client.input.take()));
     let outcome = poll_fn(|context| {
         client.control.register(context);
         if client.control.has(CLOSE | CLOSE_IDLE) {

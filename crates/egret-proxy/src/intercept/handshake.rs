@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use egret_core::destination::{Destination, Host};
@@ -13,12 +13,13 @@ use egret_core::reason::Reason;
 use egret_core::record::Treatment;
 use egret_core::settings::OtherProtocols;
 use egret_tls::hello::{self, ClientHello, Hello, Look, ServerName, Version};
-use egret_tls::interception::{Cause, End, LeafNames, Observed, Rejection, Stage, classify};
+use egret_tls::interception::{Cause, End, Observed, Rejection, Stage, classify};
 use jiff::Timestamp;
 use rustls::ServerConnection;
 use rustls::server::Acceptor;
 use tokio::time::{Duration, Instant};
 
+use super::meet::{self, Answer};
 use super::{Inside, Opening, name_of};
 use crate::buffer;
 use crate::client::Client;
@@ -28,7 +29,7 @@ use crate::inlet::{Onward, http1, http2, tls};
 use crate::inspect;
 use crate::refuse::{Format, Refusal, Reply};
 use crate::stream::Stream;
-use crate::tls_server::TlsServer;
+use crate::tls_stream::TlsStream;
 use crate::tunnel::{self, Tunnel};
 
 /// How long a client may be silent before it is taken for one that waits for the server to speak, where such a
@@ -40,9 +41,6 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Alerts (RFC 8446 section 6) that are sent before there are any keys.
 const DECODE_ERROR: u8 = 50;
-
-/// Protocols that are spoken inside, the most wanted first.
-const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 pub(super) async fn serve(
     mut client: Client,
@@ -107,7 +105,30 @@ pub(super) async fn serve(
         }
     };
     let (host, refusal) = host;
-    let connection = match accept(&mut client, &opening, &host).await {
+    let destination = match (&opening.destination.host, &host) {
+        (Host::Address(_), Host::Name(_)) => Destination::new(host.clone(), opening.destination.port),
+        _ => opening.destination.clone(),
+    };
+    // Whoever waits for an origin does not shake hands: its place is for others.
+    drop(present);
+    let waited = Instant::now();
+    let answer = match refusal {
+        Some(_) => Answer::own(&host),
+        None => match meet::meet(&client, &mut flow, &hello, &host, &destination).await {
+            Some(answer) => answer,
+            None => {
+                flow.failed(&Refusal::new(Reason::Draining, ""));
+                return None;
+            }
+        },
+    };
+    let began = began + waited.elapsed();
+    let Some(present) = tls::Present::take(&client.worker) else {
+        flow.failed(&Refusal::new(Reason::TooManyHandshakes, ""));
+        close(client, flow, &tls::alert(tls::INTERNAL_ERROR)).await;
+        return None;
+    };
+    let connection = match accept(&mut client, &opening, &answer).await {
         Ok(connection) => connection,
         Err((refusal, alert)) => {
             flow.failed(&refusal);
@@ -126,11 +147,8 @@ pub(super) async fn serve(
         return None;
     }
     drop(flow);
-    let destination = match (&opening.destination.host, &host) {
-        (Host::Address(_), Host::Name(_)) => Destination::new(host, opening.destination.port),
-        _ => opening.destination.clone(),
-    };
-    let inside = Inside { destination, refusal, generation, flow: id, tls };
+    let failure = Mutex::new(answer.failure);
+    let inside = Inside { destination, refusal, generation, flow: id, tls, failure };
     drop(opening);
     client.inside = Some(Arc::new(inside));
     if client.stream.alpn() == Some(b"h2") {
@@ -287,10 +305,10 @@ fn judge(hello: &ClientHello, opening: &Opening) -> Judged {
 async fn accept(
     client: &mut Client,
     opening: &Opening,
-    host: &Host,
+    answer: &Answer,
 ) -> Result<ServerConnection, (Refusal, Vec<u8>)> {
     let interceptor = &opening.interceptor;
-    let leaf = interceptor.minter.leaf(&LeafNames::of(host), Timestamp::now()).await;
+    let leaf = interceptor.minter.leaf(&answer.names, Timestamp::now()).await;
     let leaf = leaf.map_err(|error| {
         let refusal = Refusal::new(Reason::CannotMint, error.to_string());
         (refusal, tls::alert(tls::INTERNAL_ERROR).to_vec())
@@ -308,7 +326,7 @@ async fn accept(
         client.consume(count);
         match acceptor.accept() {
             Ok(Some(accepted)) => {
-                let config = interceptor.server.config(&leaf, ALPN);
+                let config = interceptor.server.config(&leaf, answer.alpn);
                 return accepted.into_connection(config).map_err(|(error, alert)| failed(&error, alert));
             }
             Ok(None) if count > 0 => {}
@@ -331,7 +349,7 @@ async fn shake(
 ) -> Option<Client> {
     let limit = flow.snapshot.timeouts.client_tls;
     client.deadline.set(began + limit);
-    let mut stream = Box::new(TlsServer::new(client.stream, connection, client.input.take()));
+    let mut stream = Box::new(TlsStream::server(client.stream, connection, client.input.take()));
     let (control, deadline) = (&client.control, &mut client.deadline);
     let outcome = poll_fn(|context| {
         control.register(context);

@@ -5,16 +5,18 @@
 //! destination of the tunnel ([`aim`]), passes the gate with its method and path, is forwarded over TLS that is
 //! verified as strictly as any other, and leaves a record of its own.
 //!
-//! No connection to the origin is made before there is a request: what is wrong with an origin is said in answer
-//! to one, where people see it, and connections come from the pool.
+//! The client is answered with the protocol that the origin speaks ([`meet`]): where that is not known, the origin
+//! is connected to first, and the connection waits in the pool for the first request. What is wrong with an origin
+//! is said in answer to a request, where people see it.
 
 mod handshake;
+mod meet;
 mod request;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use egret_core::destination::{Destination, Host};
 use egret_core::flow_id::FlowId;
@@ -23,12 +25,14 @@ use egret_core::identity::Identity;
 use egret_core::policy::model::{TlsDemand, TlsTreatment};
 use egret_core::policy::{Ask, Seen};
 use egret_core::reason::Reason;
+use egret_core::record::Phases;
 use egret_core::settings::InterceptionSettings;
 use egret_flows::flow::TlsFacts;
 use egret_tls::interception::{
     CaError, InterceptServer, InterceptionCa, MintSettings, Minter, RejectionSettings, Rejections,
 };
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::control::Registered;
@@ -68,11 +72,8 @@ impl Interceptor {
     /// The system gives no random bytes.
     pub fn new(ca: Arc<InterceptionCa>, settings: &InterceptionSettings) -> Result<Self, InterceptError> {
         let minter = Minter::new(ca, mint_settings(settings))?;
-        let rejections = RejectionSettings {
-            passthrough: SignedDuration::try_from(settings.tunnel_pinned).unwrap_or(SignedDuration::ZERO),
-            ..RejectionSettings::default()
-        };
-        Ok(Self { minter, rejections: Rejections::new(rejections), server: InterceptServer::new()? })
+        let rejections = Rejections::new(RejectionSettings::default());
+        Ok(Self { minter, rejections, server: InterceptServer::new()? })
     }
 }
 
@@ -114,6 +115,43 @@ pub struct Inside {
     pub flow: FlowId,
     /// What was agreed in TLS with the client, where flows are kept.
     pub tls: Option<Arc<TlsFacts>>,
+    /// Why the origin could not be reached when the tunnel was opened, for the first request.
+    failure: Mutex<Option<Failure>>,
+}
+
+/// Why an origin could not be reached before there was a request.
+#[derive(Debug)]
+struct Failure {
+    refusal: Refusal,
+    phases: Phases,
+    dialled: Option<SocketAddr>,
+    since: Instant,
+}
+
+impl Failure {
+    /// What the flow has met just now.
+    fn new(refusal: Refusal, flow: &Flow) -> Self {
+        let (phases, dialled) = (flow.record.phases, flow.record.dialled);
+        Self { refusal, phases, dialled, since: Instant::now() }
+    }
+}
+
+/// How long a failure is told to a request in place of another attempt.
+const FAILED_LATELY: Duration = Duration::from_secs(5);
+
+impl Inside {
+    /// Why the origin could not be reached just now, if so: told once, so that the client does not wait for the
+    /// same failure twice. It is noted in the flow as if this request had met it.
+    pub fn failed_just_now(&self, flow: &mut Flow) -> Option<Refusal> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        if failure.since.elapsed() > FAILED_LATELY {
+            return None;
+        }
+        let Phases { dns, connect, tls, .. } = failure.phases;
+        flow.record.phases = Phases { dns, connect, tls, ..flow.record.phases };
+        flow.record.dialled = failure.dialled;
+        Some(failure.refusal)
+    }
 }
 
 /// Whether a tunnel is to be opened; where policy is not of that opinion, `None`, and the tunnel has to pass
@@ -159,10 +197,10 @@ async fn decide(flow: &mut Flow, destination: &Destination, say: Vec<u8>) -> Opt
         }
         Ok(_) | Err(_) => return None,
     };
-    if refusal.is_none() && is_pinned(flow, &interceptor, destination) {
+    let demand = by.map(|facts| facts.tls).unwrap_or_default();
+    if refusal.is_none() && is_pinned(flow, &interceptor, destination, &demand) {
         return None;
     }
-    let demand = by.map(|facts| facts.tls).unwrap_or_default();
     Some(Box::new(Opening { destination: destination.clone(), say, refusal, demand, interceptor }))
 }
 
@@ -190,12 +228,14 @@ fn is_shown(denial: &Denial, opens_by_default: bool) -> bool {
 
 /// Whether the client insists on the host's own certificate, and may have its way: then the tunnel has to pass as
 /// one that nobody looks into.
-fn is_pinned(flow: &Flow, interceptor: &Interceptor, destination: &Destination) -> bool {
-    if flow.snapshot.interception.tunnel_pinned.is_zero() {
+fn is_pinned(flow: &Flow, interceptor: &Interceptor, destination: &Destination, demand: &TlsDemand) -> bool {
+    let passthrough = demand.tunnel_pinned.unwrap_or(flow.snapshot.interception.tunnel_pinned);
+    if passthrough.is_zero() {
         return false;
     }
-    let client = name_of(&flow.identity);
-    let until = interceptor.rejections.pinned_until(&client, &destination.host, Timestamp::now());
+    let passthrough = SignedDuration::try_from(passthrough).unwrap_or(SignedDuration::MAX);
+    let (client, host) = (name_of(&flow.identity), &destination.host);
+    let until = interceptor.rejections.pinned_until(&client, host, passthrough, Timestamp::now());
     if let Some(until) = until {
         tracing::info!(client, %destination, %until, "tunnelled: the client has refused other certificates");
     }

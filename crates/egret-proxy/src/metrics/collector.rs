@@ -267,9 +267,17 @@ fn rules(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
 }
 
 fn limits_and_pool(inner: &Inner, out: &mut Out<'_>) -> Result<(), Error> {
+    let shared = inner.sources.limits.as_ref().map(|ask| ask()).unwrap_or_default();
+    let by_all = |limit: &Limit| {
+        let counts = shared.iter().filter(|(struck, _)| struck == limit);
+        counts.map(|(_, count)| count).sum::<u64>()
+    };
     let hits: Vec<(&str, u64)> = Limit::ALL
         .iter()
-        .map(|limit| (limit.as_str(), sum(inner, |worker| &worker.limits[limit.index()])))
+        .map(|limit| {
+            let by_workers = sum(inner, |worker| &worker.limits[limit.index()]);
+            (limit.as_str(), by_workers + by_all(limit))
+        })
         .collect();
     out.counters(&families::LIMIT_HITS, &hits)?;
     let events = [

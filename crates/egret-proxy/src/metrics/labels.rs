@@ -184,6 +184,14 @@ label! {
         HeldTime = "held_time",
         /// `limits.replays`.
         Replays = "replays",
+        /// Origins of tunnels that are looked into, as they are remembered.
+        MetOrigins = "met_origins",
+        /// Origins that clients spoke HTTP/2 with, as one worker remembers them.
+        Http2Origins = "http2_origins",
+        /// Clients and hosts whose rejections of a certificate are remembered.
+        Rejections = "interception_rejections",
+        /// Configurations of TLS with origins.
+        UpstreamTlsConfigurations = "upstream_tls_configurations",
         /// Accepting was paused.
         AcceptPaused = "accept_paused",
         /// No file descriptors were left.

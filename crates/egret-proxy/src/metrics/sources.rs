@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egret_flows::store::StoreCounts;
 use egret_tls::interception::MintCounts;
 
+use super::labels::Limit;
 use crate::credentials::CredentialsFigures;
 
 /// What the resolver counted since the start.
@@ -99,6 +100,8 @@ pub struct Sources {
     pub credentials: Ask<Option<CredentialsFigures>>,
     /// Interception; `None` where nothing is intercepted.
     pub interception: Ask<Option<InterceptionFigures>>,
+    /// How often limits were struck that no worker counts.
+    pub limits: Ask<Vec<(Limit, u64)>>,
     /// Lines that the access log dropped.
     pub access_log_dropped: Ask<u64>,
     /// TLS handshakes with clients that are under way.
@@ -120,6 +123,7 @@ impl fmt::Debug for Sources {
             .field("parents", &self.parents.is_some())
             .field("credentials", &self.credentials.is_some())
             .field("interception", &self.interception.is_some())
+            .field("limits", &self.limits.is_some())
             .field("access_log_dropped", &self.access_log_dropped.is_some())
             .field("handshakes", &self.handshakes.is_some())
             .field("certificates", &self.certificates.is_some())

@@ -39,6 +39,7 @@ fn full_sources() -> Sources {
             token_reviews: vec![("good", 4)],
             events: vec![("written", 5)],
         })),
+        limits: Some(Box::new(|| vec![(Limit::MetOrigins, 3)])),
         access_log_dropped: Some(Box::new(|| 4)),
         handshakes: Some(Box::new(|| 8)),
         certificates: Some(Box::new(|| {
@@ -112,6 +113,7 @@ fn figures_of_others_are_asked_for_on_each_scrape() {
         ("egret_dns_failures_total", "2"),
         ("egret_parent_up{group=\"corporate\",parent=\"a.example:3128\"}", "1"),
         ("egret_parent_up{group=\"corporate\",parent=\"odd\\\"\\\\\\nname\"}", "0"),
+        ("egret_limit_hits_total{limit=\"met_origins\"}", "3"),
         ("egret_access_log_dropped_total", "4"),
         ("egret_trace_spans_dropped_total", "6"),
         ("egret_flows_stored_total", "9"),

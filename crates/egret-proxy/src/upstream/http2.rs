@@ -24,7 +24,7 @@ mod carry;
 /// How long it is remembered that an origin does not speak HTTP/2.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// Origins that are remembered.
+/// Origins that are remembered by each worker: the limit `http2_origins`.
 const ORIGINS: usize = 4096;
 
 /// Bytes of one direction of a request that may be on their way between the shared path and the stream.
@@ -88,11 +88,13 @@ impl Http2Origins {
         }
     }
 
-    /// Notes what an origin has chosen. The connection is kept for others.
-    pub fn learn(&self, key: PoolKey, live: Option<Live>) {
+    /// Notes what an origin has chosen. The connection is kept for others. False when all others were forgotten
+    /// for it: the limit `http2_origins` struck.
+    pub fn learn(&self, key: PoolKey, live: Option<Live>) -> bool {
         let now = Instant::now();
         let mut known = self.known();
-        if known.len() >= ORIGINS && !known.contains_key(&key) {
+        let has_room = known.len() < ORIGINS || known.contains_key(&key);
+        if !has_room {
             known.clear();
         }
         let what = match live {
@@ -100,6 +102,7 @@ impl Http2Origins {
             None => Known::Http1 { until: now + REMEMBERED },
         };
         known.insert(key, what);
+        has_room
     }
 
     /// Forgets a connection that was of no use.

@@ -7,6 +7,7 @@ mod dial;
 mod error;
 mod health;
 pub mod http2;
+pub mod met;
 mod parent;
 pub mod pool;
 mod resolve;
@@ -30,6 +31,7 @@ pub use self::resolve::{Addresses, DnsStats, Resolution};
 pub use self::tls::Roots;
 pub use egret_tls::client::Alpn;
 
+use self::met::MetOrigins;
 use self::parent::Groups;
 use self::resolve::Resolver;
 use self::tls::TlsState;
@@ -40,6 +42,7 @@ pub struct Upstream {
     resolver: Resolver,
     tls: ArcSwap<TlsState>,
     groups: ArcSwap<Groups>,
+    met: MetOrigins,
 }
 
 impl Upstream {
@@ -54,6 +57,7 @@ impl Upstream {
             resolver: Resolver::new(&snapshot.dns)?,
             tls: ArcSwap::from_pointee(TlsState::new(snapshot, None)?),
             groups: ArcSwap::from_pointee(Groups::new(snapshot, None)),
+            met: MetOrigins::default(),
         })
     }
 
@@ -69,6 +73,7 @@ impl Upstream {
         self.resolver.apply(&snapshot.dns)?;
         self.groups.store(Arc::new(Groups::new(snapshot, Some(&self.groups.load()))));
         self.tls.store(Arc::new(tls));
+        self.met.clear();
         Ok(())
     }
 
@@ -125,6 +130,24 @@ impl Upstream {
     ) -> Result<(Stream, Arc<UpstreamTls>), DialError> {
         let tls = self.tls.load_full();
         tls.connect(io, host, Roots::Origin, alpn, deadline).await
+    }
+
+    /// What is remembered of origins whose tunnels are looked into.
+    #[must_use]
+    pub fn met(&self) -> &MetOrigins {
+        &self.met
+    }
+
+    /// How often there were too many configurations of TLS with origins, so that all were made again.
+    #[must_use]
+    pub fn tls_overflows(&self) -> u64 {
+        self.tls.load().overflows()
+    }
+
+    /// Whether HTTP/2 is offered to an origin, where a client wants it.
+    #[must_use]
+    pub fn offers_http2(&self, host: &Host) -> bool {
+        self.tls.load().offers_http2(host)
     }
 
     /// The state of every parent: group, address, whether it is up, and failures since the start.

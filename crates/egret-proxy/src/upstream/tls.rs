@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use egret_core::destination::Host;
 use egret_core::identity::TlsVersion;
@@ -14,7 +15,7 @@ use egret_core::settings::{OriginTls, Snapshot, UpstreamSettings};
 use egret_tls::client::{Alpn, ClientConfigs};
 use egret_tls::explain::explain;
 use egret_tls::files;
-use egret_tls::roots::{GeneralRoots, RootsSource};
+use egret_tls::roots::{GeneralRoots, RootsSource, certificates};
 use egret_tls::upstream::{
     AlpnRule, ClientCertificate, Exceptions, MinVersion, PrivateCa, Problem, ProblemKind, Verifier,
     VersionRule,
@@ -22,10 +23,10 @@ use egret_tls::upstream::{
 use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::{DnsName, ServerName, UnixTime};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
 
 use super::error::{DialError, UpstreamError};
 use crate::stream::Stream;
+use crate::tls_stream::TlsStream;
 
 /// Whom a TLS server may be signed by.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +50,17 @@ struct Origins {
 }
 
 impl Origins {
-    fn new(general: &GeneralRoots, settings: &UpstreamSettings) -> Result<Self, UpstreamError> {
+    fn new(
+        general: &GeneralRoots,
+        settings: &UpstreamSettings,
+        overflows: &Arc<AtomicU64>,
+    ) -> Result<Self, UpstreamError> {
         let public = general.with_pem(settings.trusted_ca.as_deref());
         let public = public
             .map_err(|source| UpstreamError::Trust { setting: "upstream.trustedCA".to_owned(), source })?;
         let unusable = |error: &dyn std::fmt::Display| UpstreamError::Origins(error.to_string());
-        let mut tls = egret_tls::upstream::UpstreamSettings { public, ..Default::default() };
+        let configured = certificates(settings.trusted_ca.as_deref().unwrap_or_default());
+        let mut tls = egret_tls::upstream::UpstreamSettings { public, configured, ..Default::default() };
         let mut exceptions = Vec::new();
         for origin in &settings.origins {
             let hosts = || origin.hosts.clone();
@@ -90,7 +96,9 @@ impl Origins {
             tls.crls.extend(files::load_crls(path).map_err(|error| unusable(&error))?);
         }
         Ok(Self {
-            tls: egret_tls::upstream::UpstreamTls::new(tls).map_err(|error| unusable(&error))?,
+            tls: egret_tls::upstream::UpstreamTls::new(tls)
+                .map_err(|error| unusable(&error))?
+                .counting(overflows.clone()),
             exceptions,
             trusted_ca: settings.trusted_ca.clone(),
             has_files: !settings.crls.is_empty()
@@ -130,6 +138,8 @@ pub(super) struct TlsState {
     general: GeneralRoots,
     origins: Arc<Origins>,
     parents: HashMap<Pem, ClientConfigs>,
+    /// How often there were too many configurations for origins, since the start.
+    overflows: Arc<AtomicU64>,
 }
 
 impl TlsState {
@@ -143,10 +153,11 @@ impl TlsState {
         if general.source == RootsSource::BuiltIn {
             tracing::info!("the system has no trusted roots; Mozilla's are used");
         }
+        let overflows = old.map(|old| old.overflows.clone()).unwrap_or_default();
         let old = old.filter(|old| old.general.store.roots == general.store.roots);
         let origins = match old.map(|old| &old.origins).filter(|old| old.holds_for(&snapshot.upstream)) {
             Some(old) => old.clone(),
-            None => Arc::new(Origins::new(&general, &snapshot.upstream)?),
+            None => Arc::new(Origins::new(&general, &snapshot.upstream, &overflows)?),
         };
         let mut parents = HashMap::new();
         for group in &snapshot.routes.groups {
@@ -161,7 +172,17 @@ impl TlsState {
             };
             parents.insert(group.trusted_ca.clone(), built);
         }
-        Ok(Self { general, origins, parents })
+        Ok(Self { general, origins, parents, overflows })
+    }
+
+    /// How often there were too many configurations for origins, so that all were made again.
+    pub(super) fn overflows(&self) -> u64 {
+        self.overflows.load(Ordering::Relaxed)
+    }
+
+    /// Whether no rule keeps HTTP/2 from an origin.
+    pub(super) fn offers_http2(&self, host: &Host) -> bool {
+        !self.origins.tls.alpn(host, &[b"h2"]).is_empty()
     }
 
     fn configs(&self, group: &ParentGroup) -> Result<ClientConfigs, DialError> {
@@ -195,11 +216,10 @@ impl TlsState {
             }
             Roots::Parent(group) => (self.configs(group)?.for_alpn(alpn).clone(), None),
         };
-        let connector = TlsConnector::from(config);
-        let mut error = match timeout_at(deadline, connector.connect(name.clone(), io)).await {
+        let mut error = match timeout_at(deadline, TlsStream::connect(io, config, name.clone())).await {
             Ok(Ok(tls)) => {
-                let facts = facts(tls.get_ref().1, &name, verifier.as_deref());
-                return Ok((Stream::Tls(Box::new(tls)), Arc::new(facts)));
+                let facts = facts(tls.connection(), &name, verifier.as_deref());
+                return Ok((Stream::Tls(tls), Arc::new(facts)));
             }
             Ok(Err(error)) if verifier.is_some() => origin_failure(host, &error),
             Ok(Err(error)) => failure(host, &error),

@@ -172,7 +172,7 @@ async fn sessions_are_resumed_also_after_a_reload() {
         let mut io = shake(&upstream, server, "origin.test").await.unwrap();
         assert_echo(&mut io, b"").await;
         let Stream::Tls(tls) = &io else { panic!("not TLS") };
-        let kind = tls.get_ref().1.handshake_kind().unwrap();
+        let kind = tls.connection().handshake_kind().unwrap();
         assert_eq!(kind == rustls::HandshakeKind::Resumed, round > 0, "round {round}: {kind:?}");
         upstream.apply(&with(settings())).unwrap();
     }

@@ -418,3 +418,74 @@ fn kubectl_describes_events_of_either_group() {
     let text = kubectl(&server, &["-n", "team-a", "describe", "pod", "bare"], &Value::Null).unwrap();
     assert!(text.contains("EgressDenied") && text.contains("not allowed"), "{text}");
 }
+
+#[test]
+fn registered_webhooks_are_called_and_their_faults_judged_as_recorded() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use std::io::{Read, Write};
+    let hook = crate::Server::start(|mut connection| {
+        let mut text = Vec::new();
+        let mut buffer = [0; 65536];
+        let review: Value = loop {
+            let count = connection.read(&mut buffer).unwrap_or(0);
+            text.extend_from_slice(&buffer[..count]);
+            let body = text.windows(4).position(|w| w == b"\r\n\r\n").map(|at| &text[at + 4..]);
+            if let Some(review) = body.and_then(|body| serde_json::from_slice(body).ok()) {
+                break review;
+            }
+            assert!(count > 0);
+        };
+        let asked = &review["request"];
+        let mode = asked["object"]["metadata"]["labels"]["mode"].as_str().unwrap_or("good").to_owned();
+        let patch = match mode.as_str() {
+            "badpath" => json!([{"op": "add", "path": "/spec/nope/deeper", "value": 1}]),
+            _ => json!([{"op": "add", "path": "/metadata/annotations", "value": {"seen": "yes"}}]),
+        };
+        let mut response = json!({
+            "uid": asked["uid"], "allowed": mode != "deny", "patchType": "JSONPatch",
+            "patch": STANDARD.encode(patch.to_string()), "warnings": ["look"],
+        });
+        match mode.as_str() {
+            "wronguid" => response["uid"] = json!("other"),
+            "deny" => {
+                response =
+                    json!({"uid": asked["uid"], "allowed": false, "status": {"code": 403, "message": "no"}})
+            }
+            _ => {}
+        }
+        let body =
+            json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": response})
+                .to_string();
+        let _ = write!(connection.stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    });
+    for (policy, mode, status) in [
+        ("Fail", "good", 201),
+        ("Fail", "badpath", 500),
+        ("Ignore", "badpath", 500),
+        ("Fail", "wronguid", 500),
+        ("Ignore", "wronguid", 201),
+        ("Ignore", "deny", 403),
+    ] {
+        let server = ApiServer::start();
+        server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a"}}));
+        server.put(json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "hook"},
+            "webhooks": [{
+                "name": "hook.example", "failurePolicy": policy, "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": format!("http://{}/mutate", hook.address())},
+                "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+                "namespaceSelector": {"matchExpressions": [{"key": "out", "operator": "DoesNotExist"}]},
+            }],
+        }));
+        let body = pod("p", json!({"mode": mode}));
+        let answer = server.call("POST", "/api/v1/namespaces/team-a/pods", &[], &body);
+        assert_eq!(answer.status, status, "{policy} {mode}: {}", answer.body);
+        if mode == "good" {
+            assert_eq!(answer.body["metadata"]["annotations"]["seen"], "yes");
+            assert!(answer.fields.contains(&("warning".to_owned(), "299 - \"look\"".to_owned())));
+        }
+    }
+}

@@ -39,8 +39,10 @@ impl LeafNames {
         let Host::Name(name) = host else { return plain };
         let Some((_, above)) = name.split_once('.') else { return plain };
         let wildcard = format!("*.{above}");
-        // As a verifier reads it; and not beneath a top-level domain, where no client would take it.
+        // As a verifier reads it; and not beneath a public suffix, where no client would take it, or where each
+        // name is somebody else's.
         let has = above.contains('.')
+            && !is_public_suffix(above)
             && has_name(origin, &wildcard)
             && ServerName::try_from(&**name).is_ok_and(|name| verify::host(origin, &name).is_ok());
         if !has {
@@ -61,6 +63,11 @@ impl LeafNames {
         };
         SmallVec::from_iter([name])
     }
+}
+
+/// Whether names below this one are given to anybody: `co.uk`, `github.io`.
+fn is_public_suffix(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.as_bytes() == name.as_bytes())
 }
 
 /// Whether this very name is in subjectAltName.

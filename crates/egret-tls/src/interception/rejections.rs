@@ -1,11 +1,13 @@
 //! Which clients have refused the interception CA, for which hosts, and how often: what guarded passthrough is
 //! decided by, and what the console shows.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use egret_core::destination::Host;
 use jiff::{SignedDuration, Timestamp};
 use quick_cache::unsync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use smallvec::SmallVec;
 
 use super::rejection::{End, Observed, Rejection, Stage, classify};
@@ -17,9 +19,7 @@ pub struct RejectionSettings {
     pub count: u32,
     /// Rejections further apart than this begin to be counted anew.
     pub within: SignedDuration,
-    /// For so long after the last one; then the client is intercepted again.
-    pub passthrough: SignedDuration,
-    /// Pairs of client and host that are kept: the limit `rejections`. Some 200 bytes each.
+    /// Pairs of client and host that are kept: the limit `interception_rejections`. Some 200 bytes each.
     pub entries: usize,
 }
 
@@ -28,7 +28,6 @@ impl Default for RejectionSettings {
         Self {
             count: 3,
             within: SignedDuration::from_mins(10),
-            passthrough: SignedDuration::from_hours(1),
             entries: 10_000,
         }
     }
@@ -53,14 +52,27 @@ pub struct Refused {
 type Taken = SmallVec<[Host; 2]>;
 
 struct Known {
-    refused: Cache<(String, Host), Refused>,
+    refused: Cache<(String, Host), Refused, UnitWeighter, DefaultHashBuilder, Evictions>,
     trusting: Cache<String, Taken>,
+}
+
+/// Counts what gives way to others.
+#[derive(Clone, Debug, Default)]
+struct Evictions(Arc<AtomicU64>);
+
+impl Lifecycle<(String, Host), Refused> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: (String, Host), _: Refused) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The rejections of a process. Clients are given as the names of their identities.
 pub struct Rejections {
     settings: RejectionSettings,
     known: Mutex<Known>,
+    evictions: Evictions,
 }
 
 impl std::fmt::Debug for Rejections {
@@ -74,8 +86,17 @@ impl Rejections {
     #[must_use]
     pub fn new(settings: RejectionSettings) -> Self {
         let entries = settings.entries.max(1);
-        let known = Known { refused: Cache::new(entries), trusting: Cache::new(entries) };
-        Self { settings, known: Mutex::new(known) }
+        let evictions = Evictions::default();
+        let hasher = DefaultHashBuilder::default();
+        let refused = Cache::with(entries, entries as u64, UnitWeighter, hasher, evictions.clone());
+        let known = Known { refused, trusting: Cache::new(entries) };
+        Self { settings, known: Mutex::new(known), evictions }
+    }
+
+    /// How many pairs gave way to others: how often the limit `interception_rejections` struck.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evictions.0.load(Ordering::Relaxed)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -125,15 +146,22 @@ impl Rejections {
         Some(refused)
     }
 
-    /// Until when a client counts as pinned for a host. Whether it is then tunnelled is for policy to say.
+    /// Until when a client counts as pinned for a host, if it does so for this long after its last rejection.
+    /// Whether it is then tunnelled, and for how long, is for policy to say.
     #[must_use]
-    pub fn pinned_until(&self, client: &str, host: &Host, now: Timestamp) -> Option<Timestamp> {
+    pub fn pinned_until(
+        &self,
+        client: &str,
+        host: &Host,
+        passthrough: SignedDuration,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let known = self.known();
         if known.refused.is_empty() {
             return None;
         }
         let refused = known.refused.peek(&(client.to_owned(), host.clone()))?;
-        let until = refused.last.checked_add(self.settings.passthrough).ok()?;
+        let until = refused.last.checked_add(passthrough).ok()?;
         let is_pinned = refused.rejection == Rejection::Pinned && refused.count >= self.settings.count;
         (is_pinned && now < until).then_some(until)
     }

@@ -121,7 +121,7 @@ impl<'a> Sent<'a> {
             }),
             _ => false,
         });
-        let known = anchors.iter().any(|anchor| is_name(top.issuer().as_raw(), anchor));
+        let known = anchors.iter().any(|anchor| is_name(top.issuer().as_raw(), &anchor.subject));
         if fetchable && !known {
             return Problem::MissingIntermediate { issuer };
         }
@@ -173,7 +173,7 @@ pub(super) fn weak_key(certificate: &X509Certificate<'_>) -> Option<Problem> {
     }
 }
 
-/// Whether a trust anchor has this name, which is given with its tag and length.
-pub(super) fn is_name(raw: &[u8], anchor: &TrustAnchor<'_>) -> bool {
-    raw.ends_with(&anchor.subject) && raw.len() - anchor.subject.len() <= 4
+/// Whether a name, which is given with its tag and length, has these contents.
+pub(super) fn is_name(raw: &[u8], contents: &[u8]) -> bool {
+    raw.ends_with(contents) && raw.len() - contents.len() <= 4
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use egret_core::destination::Host;
@@ -15,13 +16,14 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
+use super::verifier::Trusted;
 use super::{Exceptions, Verifier};
 use crate::files::Identity;
 
 /// Sessions kept for resumption in each configuration: server names, most recent first.
 const SESSIONS: usize = 1024;
 
-/// Configurations kept at most: the limit `upstream configurations`. Rules make a handful; with more, all are
+/// Configurations kept at most: the limit `upstream_tls_configurations`. Rules make a handful; with more, all are
 /// made again, and sessions are lost.
 const CONFIGURATIONS: usize = 512;
 
@@ -97,6 +99,9 @@ pub struct VersionRule {
 pub struct UpstreamSettings {
     /// The roots that every host may be signed by.
     pub public: RootCertStore,
+    /// Those of them that were configured and not the system's, whole: an origin that shows one of them as its own
+    /// certificate is trusted by it.
+    pub configured: Vec<CertificateDer<'static>>,
     /// Private CAs.
     pub private: Vec<PrivateCa>,
     /// Client certificates.
@@ -116,6 +121,7 @@ impl Default for UpstreamSettings {
     fn default() -> Self {
         Self {
             public: RootCertStore::empty(),
+            configured: Vec::new(),
             private: Vec::new(),
             client_certificates: Vec::new(),
             crls: Vec::new(),
@@ -200,6 +206,8 @@ pub struct UpstreamTls {
     lists: Arc<[CertRevocationList<'static>]>,
     keys: Vec<Arc<CertifiedKey>>,
     configurations: Mutex<HashMap<Parts, Made>>,
+    /// How often all configurations were made again.
+    overflows: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for UpstreamTls {
@@ -236,7 +244,16 @@ impl UpstreamTls {
             })
         };
         let keys = settings.client_certificates.iter().enumerate().map(key).collect::<Result<_, _>>()?;
-        Ok(Self { lists: lists.into(), keys, configurations: Mutex::default(), settings })
+        let (configurations, overflows) = (Mutex::default(), Arc::default());
+        Ok(Self { lists: lists.into(), keys, configurations, overflows, settings })
+    }
+
+    /// Counts on with this counter how often there were too many configurations, so that all were made again: the
+    /// limit `upstream_tls_configurations`.
+    #[must_use]
+    pub fn counting(mut self, overflows: Arc<AtomicU64>) -> Self {
+        self.overflows = overflows;
+        self
     }
 
     /// The configuration for a host, and its verifier: these protocols are wanted, the most wanted first, and
@@ -258,6 +275,7 @@ impl UpstreamTls {
         }
         if configurations.len() >= CONFIGURATIONS {
             configurations.clear();
+            self.overflows.fetch_add(1, Ordering::Relaxed);
         }
         let made = self.build(&parts)?;
         configurations.insert(parts, made.clone());
@@ -292,10 +310,15 @@ impl UpstreamTls {
 
     fn build(&self, parts: &Parts) -> Result<Made, UpstreamSettingsError> {
         let groups = || parts.private.iter().filter_map(|index| self.settings.private.get(*index));
-        let mut roots =
-            if groups().any(|ca| ca.only) { RootCertStore::empty() } else { self.settings.public.clone() };
+        let (mut roots, mut configured) = if groups().any(|ca| ca.only) {
+            (RootCertStore::empty(), Vec::new())
+        } else {
+            (self.settings.public.clone(), self.settings.configured.clone())
+        };
+        configured.extend(groups().flat_map(|ca| ca.roots.iter().cloned()));
         roots.add_parsable_certificates(groups().flat_map(|ca| ca.roots.iter().cloned()));
-        let verifier = Verifier::new(Arc::new(roots), self.lists.clone(), parts.exceptions.clone());
+        let roots = Trusted { roots: Arc::new(roots), configured: configured.into() };
+        let verifier = Verifier::new(roots, self.lists.clone(), parts.exceptions.clone());
         let verifier = Arc::new(verifier);
         const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
         let versions = match parts.min {

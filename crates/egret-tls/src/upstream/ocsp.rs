@@ -69,7 +69,7 @@ pub(super) fn says_revoked(
         let raw = ca.1.public_key().raw;
         Der(raw).whole(SEQUENCE).ok()
     });
-    let trusted = anchors.iter().filter(|anchor| is_name(issuer, anchor));
+    let trusted = anchors.iter().filter(|anchor| is_name(issuer, &anchor.subject));
     let keys = sent.chain(trusted.map(|anchor| anchor.subject_public_key_info.as_ref()));
     keys.filter_map(|content| Key::read(content).ok())
         .any(|key| revoked(response, certificate, &key, algorithms, now).unwrap_or(false))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use egret_core::destination::Host;
 use egret_core::pattern::HostPattern;
 use egret_testkit::bad_origin::{BadOrigins, Fault, NAME};
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::*;
 use crate::files::{load_cas, load_crls};
@@ -262,6 +262,50 @@ fn old_versions_cannot_be_asked_for_and_the_error_says_why() {
     // It speaks TLS 1.2 at most.
     let problem = speak(&tls, &ORIGINS.start(Fault::NoneOverTls12), &Exceptions::default()).err().unwrap();
     assert_eq!(problem.kind(), ProblemKind::OldVersion, "{problem:?}");
+}
+
+/// A self-signed certificate that says it is a CA, as appliances have them.
+fn appliance(change: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateDer<'static> {
+    let mut params = rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "appliance");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    change(&mut params);
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().clone()
+}
+
+#[test]
+fn a_certificate_that_was_configured_itself_is_trusted_and_no_other() {
+    let check = |configured: &CertificateDer<'static>, shown: &CertificateDer<'static>, name: &str| {
+        let of = |settings| {
+            let tls = UpstreamTls::new(settings).unwrap();
+            let (_, verifier) = tls.config(&Host::parse(name).unwrap(), WANTED, &Exceptions::default()).unwrap();
+            verifier.check(shown, &[], &[], &ServerName::try_from(name.to_owned()).unwrap(), UnixTime::now())
+        };
+        let mut public = rustls::RootCertStore::empty();
+        public.add(configured.clone()).unwrap();
+        let for_all = of(UpstreamSettings {
+            public,
+            configured: vec![configured.clone()],
+            ..UpstreamSettings::default()
+        });
+        let roots = vec![configured.clone()];
+        let private = PrivateCa { hosts: vec![HostPattern::Any], roots, only: true };
+        let for_host = of(UpstreamSettings { private: vec![private], ..UpstreamSettings::default() });
+        assert_eq!(for_all, for_host);
+        for_all.map_err(|problem| problem.kind())
+    };
+    let good = appliance(|_| ());
+    assert_eq!(check(&good, &good, NAME), Ok(vec![]));
+    assert_eq!(check(&good, &good, "other.test"), Err(ProblemKind::WrongName));
+    assert_eq!(check(&good, &appliance(|_| ()), NAME), Err(ProblemKind::SelfSigned), "of the same name");
+    let old = appliance(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    assert_eq!(check(&old, &old, NAME), Err(ProblemKind::Expired));
+    let client = appliance(|params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    assert_eq!(check(&client, &client, NAME), Err(ProblemKind::WrongUse));
+    // What is trusted to sign is not trusted to be a server because of what stands above it.
+    assert_eq!(check(&good, &client, NAME), Err(ProblemKind::SelfSigned));
 }
 
 #[test]

@@ -27,16 +27,25 @@ const ROUNDS: usize = 6;
 /// to refuse, for most CAs publish no lists that could be fetched here.
 #[derive(Clone)]
 pub struct Verifier {
-    roots: Arc<RootCertStore>,
+    trusted: Trusted,
     lists: Arc<[CertRevocationList<'static>]>,
     exceptions: Exceptions,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
+/// Whom an origin may be signed by.
+#[derive(Clone)]
+pub(super) struct Trusted {
+    /// As chains are built with them.
+    pub(super) roots: Arc<RootCertStore>,
+    /// Those that were configured, whole.
+    pub(super) configured: Arc<[CertificateDer<'static>]>,
+}
+
 impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Verifier")
-            .field("roots", &self.roots.len())
+            .field("roots", &self.trusted.roots.len())
             .field("lists", &self.lists.len())
             .field("exceptions", &self.exceptions)
             .finish_non_exhaustive()
@@ -53,12 +62,12 @@ struct Strictness {
 
 impl Verifier {
     pub(super) fn new(
-        roots: Arc<RootCertStore>,
+        trusted: Trusted,
         lists: Arc<[CertRevocationList<'static>]>,
         exceptions: Exceptions,
     ) -> Self {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Self { roots, lists, exceptions, algorithms }
+        Self { trusted, lists, exceptions, algorithms }
     }
 
     /// Whether anything is excused by it.
@@ -100,21 +109,54 @@ impl Verifier {
         let mut strictness = Strictness { at: now, moved: false, revocation: true, chain: true };
         for _ in 0..ROUNDS {
             let Err(error) = self.verify(&parsed, above, &strictness) else { break };
-            let problem = sent.problem(error, strictness.at, &self.roots.roots);
+            if self.trusts_itself(certificate, &error) {
+                strictness.chain = false;
+                self.judge_alone(&sent.own).map_or(Ok(()), &mut excuse)?;
+                continue;
+            }
+            let problem = sent.problem(error, strictness.at, &self.trusted.roots.roots);
             relax(&mut strictness, &problem, &sent.own);
             excuse(problem)?;
         }
         if !strictness.chain {
-            // Who signed it is excused, not when it ended.
+            // Who signed it is excused, or known, not when it ended.
             in_time(&sent.own, now).map_or(Ok(()), &mut excuse)?;
         }
-        if ocsp::says_revoked(stapled, &sent.own, above, &self.roots.roots, self.algorithms.all, now) {
+        if ocsp::says_revoked(stapled, &sent.own, above, &self.trusted.roots.roots, self.algorithms.all, now) {
             excuse(Problem::Revoked { by: "the OCSP response that it sent along" })?;
         }
         if let Err(error) = parsed.verify_is_valid_for_subject_name(name) {
             excuse(wrong_name(error, &sent.own, name))?;
         }
         Ok(excused)
+    }
+
+    /// Whether a certificate that leads up to no root is to be trusted because this very one, byte for byte, was
+    /// configured: as OpenSSL and Go have it. Self-signed certificates of appliances often say that they are a CA,
+    /// and are refused as a server's by the rules for chains.
+    fn trusts_itself(&self, certificate: &CertificateDer<'_>, error: &webpki::Error) -> bool {
+        matches!(error, webpki::Error::CaUsedAsEndEntity | webpki::Error::UnknownIssuer)
+            && self.trusted.configured.iter().any(|trusted| trusted == certificate)
+    }
+
+    /// What is wrong with a certificate that stands for itself, besides its time and its names: what a chain would
+    /// have been asked about it.
+    fn judge_alone(&self, own: &X509Certificate<'_>) -> Option<Problem> {
+        // With and without the zero that keeps it positive: lists have it one way or the other.
+        let serial = own.raw_serial();
+        let serials = [serial, serial.strip_prefix(&[0]).unwrap_or(serial)];
+        let listed = self.lists.iter().any(|list| {
+            chain::is_name(own.issuer().as_raw(), list.issuer())
+                && serials.iter().any(|serial| matches!(list.find_serial(serial), Ok(Some(_))))
+        });
+        if listed {
+            return Some(Problem::Revoked { by: "a revocation list" });
+        }
+        match own.extended_key_usage() {
+            Ok(None) => None,
+            Ok(Some(uses)) if uses.value.server_auth || uses.value.any => None,
+            Ok(Some(_)) | Err(_) => Some(Problem::WrongUse),
+        }
     }
 
     fn verify(
@@ -141,7 +183,7 @@ impl Verifier {
         certificate
             .verify_for_usage(
                 self.algorithms.all,
-                &self.roots.roots,
+                &self.trusted.roots.roots,
                 above,
                 strictness.at,
                 KeyUsage::server_auth(),

@@ -187,6 +187,18 @@ fn network(record: &FlowRecord, out: &mut Vec<KeyValue>) {
     if let Some(name) = record.client_name() {
         out.push(KeyValue::new("enduser.id", name.to_string()));
     }
+    if let Some(workload) = &record.workload {
+        out.push(KeyValue::new("k8s.namespace.name", workload.namespace.to_string()));
+        if let Some(pod) = &workload.pod {
+            out.push(KeyValue::new("k8s.pod.name", pod.to_string()));
+        }
+        if let Some(uid) = &workload.pod_uid {
+            out.push(KeyValue::new("k8s.pod.uid", uid.to_string()));
+        }
+        if let Some(account) = &workload.service_account {
+            out.push(KeyValue::new("k8s.serviceaccount.name", account.to_string()));
+        }
+    }
 }
 
 /// What the conventions have no name for.

@@ -13,7 +13,10 @@ fn rules_of_the_file_are_in_force_and_are_changed_there() {
     assert_eq!(fields(&seen, "X-File"), ["1"]);
     let rules = it.api("GET", "/changes", None);
     let rule = &rules["rules"][0];
-    assert_eq!((&rule["name"], &rule["source"], &rule["hits"]), (&json!("from the file"), &json!("config"), &json!(1)));
+    assert_eq!(
+        (&rule["name"], &rule["source"], &rule["hits"]),
+        (&json!("from the file"), &json!("config"), &json!(1))
+    );
     let path = format!("/changes/{}", rule["id"].as_str().unwrap());
     let other = json!({ "name": "x", "filter": "", "actions": [{ "block": {} }] });
     assert_eq!(it.refused("PUT", &path, other), (409, "from-config".to_owned()));
@@ -32,8 +35,13 @@ fn files_are_looked_for_beside_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("answer.txt"), "from a file").unwrap();
     let config = directory.path().join("egret.yaml");
-    std::fs::write(&config, format!("listeners: [{{address: '127.0.0.1:0'}}]\nadmin: {{address: off}}\n{RULES}")).unwrap();
-    let egret = Egret::builder(env!("CARGO_BIN_EXE_egret")).config_file(&config).listen_as_configured().start();
+    std::fs::write(
+        &config,
+        format!("listeners: [{{address: '127.0.0.1:0'}}]\nadmin: {{address: off}}\n{RULES}"),
+    )
+    .unwrap();
+    let egret =
+        Egret::builder(env!("CARGO_BIN_EXE_egret")).config_file(&config).listen_as_configured().start();
     let mut curl = client("curl");
     let output = curl.args(["-sS", "-x", &egret.url(), "http://anywhere.test/echo"]).output().unwrap();
     assert_eq!(text(&output.stdout), "from a file", "{}", text(&output.stderr));

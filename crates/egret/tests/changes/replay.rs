@@ -32,15 +32,24 @@ fn a_request_is_sent_again_as_it_was_and_with_changes() {
     let flows = it.flows("is:replay", 2);
     assert!(flows.iter().all(|flow| flow["replayOf"] == json!(id)), "{flows:#?}");
     let seen = body(&it, &first["id"]);
-    assert_eq!((&seen["method"], &seen["target"], &seen["body"]), (&json!("POST"), &json!("/echo?x=1"), &json!("a=b")));
+    assert_eq!(
+        (&seen["method"], &seen["target"], &seen["body"]),
+        (&json!("POST"), &json!("/echo?x=1"), &json!("a=b"))
+    );
     assert_eq!(fields(&seen, "X-Mine"), ["1"]);
     let seen = body(&it, &second["id"]);
     assert_eq!((&seen["method"], &seen["target"]), (&json!("PATCH"), &json!("/echo?x=2")));
     assert_eq!((fields(&seen, "X-Mine"), fields(&seen, "Content-Length")), (vec!["2"], vec!["3"]));
     let record = it.egret.record(|record| record.method() == "PATCH");
-    assert_eq!((record.text("replayOf"), record.text("user"), record.text("proof")), (id, "console".into(), "console".into()));
+    assert_eq!(
+        (record.text("replayOf"), record.text("user"), record.text("proof")),
+        (id, "console".into(), "console".into())
+    );
     let audit = it.api("GET", "/audit", None);
-    assert_eq!(audit["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "replay").count(), 2);
+    assert_eq!(
+        audit["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "replay").count(),
+        2
+    );
 }
 
 #[test]
@@ -61,7 +70,8 @@ fn a_replay_passes_policy_as_whoever_sends_it() {
 #[test]
 fn what_was_redacted_is_said_and_can_be_filled_in() {
     let it = setting();
-    let (flow, id) = flow(&it, &["-H", "Authorization: Bearer secret", &it.origin.url("/echo?token=secret&a=1")]);
+    let (flow, id) =
+        flow(&it, &["-H", "Authorization: Bearer secret", &it.origin.url("/echo?token=secret&a=1")]);
     let (status, code) = it.refused("POST", &format!("/flows/{id}/replay"), json!({}));
     assert_eq!((status, code.as_str()), (409, "redacted"));
     let target = it.origin.url("/echo?token=another&a=1");
@@ -87,7 +97,11 @@ fn refuses_what_cannot_be_sent_again() {
     assert_eq!(it.refused("POST", &path, json!({})), (409, "not-replayable".to_owned()));
     replay(&it, &id, json!({ "allowTruncated": true }));
     replay(&it, &id, json!({ "edit": { "body": { "text": "whole" } } }));
-    for edit in [json!({ "method": "CONNECT" }), json!({ "target": "ftp://a/" }), json!({ "headers": [{ "name": "a b", "value": "" }] })] {
+    for edit in [
+        json!({ "method": "CONNECT" }),
+        json!({ "target": "ftp://a/" }),
+        json!({ "headers": [{ "name": "a b", "value": "" }] }),
+    ] {
         let order = json!({ "edit": edit, "allowTruncated": true });
         assert_eq!(it.refused("POST", &path, order), (400, "bad-edit".to_owned()), "{edit}");
     }
@@ -121,18 +135,26 @@ fn the_command_line_sends_again_with_changes() {
         let output = command.output().unwrap();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
-    let (code, made, said) = command(&[&id, &id, "--change", "method=PUT", "--change", "header.X-Mine=2", "--change", "body=c=d"]);
+    let (code, made, said) =
+        command(&[&id, &id, "--change", "method=PUT", "--change", "header.X-Mine=2", "--change", "body=c=d"]);
     assert_eq!((code, made.lines().count()), (Some(0), 2), "{said}");
     it.flows("is:replay", 2);
     for line in made.lines() {
         let seen = body(&it, &json!(line));
-        assert_eq!((&seen["method"], &seen["body"], fields(&seen, "X-Mine")), (&json!("PUT"), &json!("c=d"), vec!["2"]));
+        assert_eq!(
+            (&seen["method"], &seen["body"], fields(&seen, "X-Mine")),
+            (&json!("PUT"), &json!("c=d"), vec!["2"])
+        );
     }
-    let (code, made, said) = command(&[&id, "-X", "DELETE", "--remove-header", "X-Mine", "--url", &it.origin.url("/echo?cli")]);
+    let (code, made, said) =
+        command(&[&id, "-X", "DELETE", "--remove-header", "X-Mine", "--url", &it.origin.url("/echo?cli")]);
     assert_eq!(code, Some(0), "{said}");
     it.flows("is:replay", 3);
     let seen = body(&it, &json!(made.trim()));
-    assert_eq!((&seen["method"], &seen["target"], fields(&seen, "X-Mine")), (&json!("DELETE"), &json!("/echo?cli"), vec![]));
+    assert_eq!(
+        (&seen["method"], &seen["target"], fields(&seen, "X-Mine")),
+        (&json!("DELETE"), &json!("/echo?cli"), vec![])
+    );
     let (code, _, said) = command(&[&id, "--change", "nonsense"]);
     assert!(code == Some(2) && said.contains("is no change"), "{said}");
 }

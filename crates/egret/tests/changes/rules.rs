@@ -16,7 +16,8 @@ fn headers_are_changed_both_ways_and_the_flow_shows_both() {
             { "removeResponseHeader": { "name": "Content-Type" } },
         ]),
     );
-    let printed = it.fetch(&["-H", "x-debug: 0", "-H", "X-Gone-1: a", "-d", "body", &it.origin.url("/echo?a=b")]);
+    let printed =
+        it.fetch(&["-H", "x-debug: 0", "-H", "X-Gone-1: a", "-d", "body", &it.origin.url("/echo?a=b")]);
     let seen = Setting::seen(&printed);
     assert_eq!((fields(&seen, "X-Debug"), fields(&seen, "X-More")), (vec!["1"], vec!["2"]));
     assert_eq!((fields(&seen, "X-Gone-1"), &seen["body"]), (vec![], &json!("body")));
@@ -64,9 +65,15 @@ fn a_target_is_rewritten() {
 fn a_rewritten_target_has_to_pass_policy() {
     let it = setting_with("rules: {deny: [{hosts: [forbidden.test]}]}\nguard: {allowLoopback: false}\n", &[]);
     it.rule("by name", "path:/name", json!([{ "rewrite": { "host": "forbidden.test" } }]));
-    it.rule("by address", "path:/address", json!([{ "rewrite": { "host": "127.0.0.1", "port": it.origin.address().port() } }]));
+    it.rule(
+        "by address",
+        "path:/address",
+        json!([{ "rewrite": { "host": "127.0.0.1", "port": it.origin.address().port() } }]),
+    );
     it.rule("metadata", "path:/metadata", json!([{ "rewrite": { "host": "169.254.169.254" } }]));
-    for (path, code) in [("name", "denied-by-rule"), ("address", "denied-by-guard"), ("metadata", "denied-by-guard")] {
+    for (path, code) in
+        [("name", "denied-by-rule"), ("address", "denied-by-guard"), ("metadata", "denied-by-guard")]
+    {
         let printed = it.fetch(&[&format!("http://allowed.test/{path}")]);
         assert!(printed.contains("403") && printed.contains(code), "{path}: {printed}");
     }
@@ -89,13 +96,21 @@ fn the_client_is_answered_from_a_body_or_a_file() {
     let large = "0123456789".repeat(100_000);
     std::fs::write(files.join("large.txt"), &large).unwrap();
     let field = json!([{ "name": "X-From", "value": "a rule" }]);
-    it.rule("inline", "path:/inline", json!([{ "answer": { "status": 418, "headers": field, "body": "tea" } }]));
+    it.rule(
+        "inline",
+        "path:/inline",
+        json!([{ "answer": { "status": 418, "headers": field, "body": "tea" } }]),
+    );
     it.rule("file", "path:/file", json!([{ "answer": { "file": "large.txt" } }]));
     it.rule("none", "path:/none", json!([{ "answer": { "status": 204 } }]));
     let printed = it.fetch(&[&it.origin.url("/inline")]);
-    assert!(printed.starts_with("HTTP/1.1 418") && printed.contains("X-From: a rule") && printed.ends_with("tea"), "{printed}");
+    assert!(
+        printed.starts_with("HTTP/1.1 418") && printed.contains("X-From: a rule") && printed.ends_with("tea"),
+        "{printed}"
+    );
     let printed = it.fetch(&[&it.origin.url("/file")]);
     assert!(printed.ends_with(&large), "{} bytes", printed.len());
+    assert!(printed.contains("Content-Type: text/plain; charset=utf-8\r\n"), "{}", &printed[..200]);
     let printed = it.fetch(&["-I", &it.origin.url("/file")]);
     assert!(printed.contains("Content-Length: 1000000\r\n") && printed.ends_with("\r\n\r\n"), "{printed}");
     let printed = it.fetch(&[&it.origin.url("/none")]);
@@ -141,7 +156,11 @@ fn blocked_requests_have_a_reason_and_may_have_a_status() {
 #[test]
 fn delays_hold_a_message_up_and_end_with_the_client() {
     let it = setting();
-    it.rule("slow", "path:/status/*", json!([{ "delayRequest": { "millis": 300 } }, { "delayResponse": { "millis": 300 } }]));
+    it.rule(
+        "slow",
+        "path:/status/*",
+        json!([{ "delayRequest": { "millis": 300 } }, { "delayResponse": { "millis": 300 } }]),
+    );
     it.rule("stuck", "path:/echo", json!([{ "delayRequest": { "millis": 300_000 } }]));
     it.fetch(&[&it.origin.url("/status/204")]);
     let flow = &it.flows("status:204", 1)[0];
@@ -153,24 +172,34 @@ fn delays_hold_a_message_up_and_end_with_the_client() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    it.api("DELETE", &format!("/changes/{}", it.api("GET", "/changes", None)["rules"][1]["id"].as_str().unwrap()), None);
+    it.api(
+        "DELETE",
+        &format!("/changes/{}", it.api("GET", "/changes", None)["rules"][1]["id"].as_str().unwrap()),
+        None,
+    );
 }
 
 #[test]
 fn rules_are_edited_live_and_everything_is_audited() {
     let it = setting();
     let id = it.rule("one", "path:/echo", json!([{ "setRequestHeader": { "name": "X", "value": "1" } }]));
-    let changed = json!({ "name": "one", "filter": "path:/echo", "enabled": false, "actions": [{ "block": {} }] });
+    let changed =
+        json!({ "name": "one", "filter": "path:/echo", "enabled": false, "actions": [{ "block": {} }] });
     it.api("PUT", &format!("/changes/{id}"), Some(changed.clone()));
     let seen = Setting::seen(&it.fetch(&[&it.origin.url("/echo")]));
     assert!(fields(&seen, "X").is_empty());
-    it.api("PUT", &format!("/changes/{id}"), Some(json!({ "name": "one", "filter": "path:/echo", "actions": [{ "block": {} }] })));
+    it.api(
+        "PUT",
+        &format!("/changes/{id}"),
+        Some(json!({ "name": "one", "filter": "path:/echo", "actions": [{ "block": {} }] })),
+    );
     assert!(it.fetch(&[&it.origin.url("/echo")]).contains("blocked-by-change-rule"));
     it.api("DELETE", &format!("/changes/{id}"), None);
     assert_eq!(Setting::seen(&it.fetch(&[&it.origin.url("/echo")]))["target"], "/echo");
     assert_eq!(it.refused("PUT", &format!("/changes/{id}"), changed), (404, "no-such-rule".to_owned()));
     let audit = it.api("GET", "/audit", None);
-    let actions: Vec<_> = audit["entries"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    let actions: Vec<_> =
+        audit["entries"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(actions, ["remove-change", "change-change", "change-change", "add-change"].map(Value::from));
 }
 
@@ -189,10 +218,20 @@ fn refuses_rules_that_cannot_be_carried_out_and_says_where() {
         json!([{ "delayRequest": { "millis": 300_001 } }]),
     ];
     for actions in table {
-        assert_eq!(it.refused("POST", "/changes", rule("", actions.clone())), (400, "bad-rule".to_owned()), "{actions}");
+        assert_eq!(
+            it.refused("POST", "/changes", rule("", actions.clone())),
+            (400, "bad-rule".to_owned()),
+            "{actions}"
+        );
     }
-    for actions in [json!([{ "explode": {} }]), json!([{ "block": {}, "tag": { "tag": "x" } }]), json!("block")] {
-        assert_eq!(it.refused("POST", "/changes", rule("", actions.clone())), (400, "bad-request".to_owned()), "{actions}");
+    for actions in
+        [json!([{ "explode": {} }]), json!([{ "block": {}, "tag": { "tag": "x" } }]), json!("block")]
+    {
+        assert_eq!(
+            it.refused("POST", "/changes", rule("", actions.clone())),
+            (400, "bad-request".to_owned()),
+            "{actions}"
+        );
     }
     let wrong = it.ask(TOKEN, "POST", "/changes", Some(&rule("host:a hots:x", json!([{ "block": {} }]))));
     assert_eq!(wrong.json()["position"], 7, "{}", wrong.text());
@@ -203,10 +242,14 @@ fn refuses_rules_that_cannot_be_carried_out_and_says_where() {
 #[test]
 fn a_large_body_passes_through_rules_without_being_held() {
     let it = setting_with("capture: Headers\n", &[]);
-    it.rule("headers", "", json!([
-        { "setRequestHeader": { "name": "X", "value": "1" } },
-        { "setResponseHeader": { "name": "X", "value": "1" } },
-    ]));
+    it.rule(
+        "headers",
+        "",
+        json!([
+            { "setRequestHeader": { "name": "X", "value": "1" } },
+            { "setResponseHeader": { "name": "X", "value": "1" } },
+        ]),
+    );
     let before = it.egret.resident_bytes();
     let large = it.directory.path().join("large");
     std::fs::write(&large, vec![b'a'; 64 << 20]).unwrap();

@@ -10,5 +10,6 @@ mod admission;
 mod bundles;
 mod harness;
 mod leases;
+mod manifests;
 mod resources;
 mod statuses;

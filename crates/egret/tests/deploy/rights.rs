@@ -189,16 +189,17 @@ fn the_proxy_asks_for_nothing_that_its_role_does_not_allow() {
         RawClient::connect_from([127, 0, 9, 1].into(), egret.address()).exchange(request).status()
     };
     assert_eq!(ask(""), 403);
+    api.put(json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default", "namespace": "shop" } }));
     let token = api.issue_token("shop", "default", &["egret"], Some("web-1-a"));
     let _ = ask(&format!("Proxy-Authorization: Bearer {token}\r\n"));
     wait_until("an Event", PATIENCE, || api.calls().iter().any(|call| call.path.ends_with("/events")));
     let done = assert_allowed(&api, "egret", "");
     for expected in [
         "watch pods",
+        "watch clusteregresspolicies",
         "watch namespaces",
         "create tokenreviews",
         "create events",
-        "watch clusteregresspolicies",
     ] {
         assert!(done.iter().any(|found| found == expected), "no {expected} among {done:?}");
     }

@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use egret_testkit::tools::{client, of_python, python, run, succeed};
-use egret_testkit::wait::{PATIENCE, wait_until};
+use egret_testkit::wait::{PATIENCE, wait_for, wait_until};
 use serde_json::Value;
 
+use super::node_origin::{CONSOLE, Node};
 use super::{Inside, script};
 
 fn check(it: &Inside, path: &str, downstream: &str) {
@@ -17,9 +18,11 @@ fn check(it: &Inside, path: &str, downstream: &str) {
 }
 
 #[test]
-fn curl_over_http1_and_http2() {
+fn curl_whatever_it_would_like_to_speak() {
     let it = Inside::everything();
-    for (flag, version, path) in [("--http1.1", "HTTP/1.1", "/echo?1"), ("--http2", "HTTP/2", "/echo?2")] {
+    // The origin speaks HTTP/1.1: so does whoever could speak HTTP/2.
+    for (flag, path) in [("--http1.1", "/echo?1"), ("--http2", "/echo?2")] {
+        let version = "HTTP/1.1";
         let text = succeed(it.curl().args([flag, "-w", "\n%{http_version}", &it.url(path)]));
         let (body, spoken) = text.rsplit_once('\n').unwrap();
         assert_eq!(spoken, version.trim_start_matches("HTTP/"));
@@ -158,6 +161,23 @@ fn a_client_that_does_not_trust_the_ca_is_told_apart() {
 }
 
 #[test]
+fn clients_that_reject_it_are_shown_in_the_console() {
+    let yaml = format!("interception: {{everything: true}}\n{CONSOLE}");
+    let it = Node::configured("h2,http/1.1", &yaml);
+    let mut curl = client("curl");
+    curl.args(["-sS", "--max-time", "30", "--proxy", &it.egret.url(), &it.url("/")]);
+    for _ in 0..2 {
+        assert_eq!(run(&mut curl).status.code(), Some(60));
+    }
+    let shown = wait_for("the rejections", PATIENCE, || {
+        let shown = it.api("/ca")["rejections"].as_array()?.first()?.clone();
+        (shown["count"] == 2).then_some(shown)
+    });
+    assert_eq!((&shown["identity"], &shown["host"]), (&"127.0.0.1".into(), &"origin.test".into()), "{shown}");
+    assert_eq!(shown["kind"], "ca-not-trusted");
+}
+
+#[test]
 fn one_connection_carries_many_requests_and_clients_resume_their_sessions() {
     let it = Inside::everything();
     let urls: Vec<_> = (0..5).map(|number| it.url(&format!("/bytes/{number}"))).collect();
@@ -255,7 +275,30 @@ fn grpc_with_trailers_and_streams_both_ways() {
 
 #[test]
 fn a_pinned_client_is_tunnelled_for_a_while_where_it_is_set_so() {
-    let it = Inside::configured("interception: {everything: true, tunnelPinned: 1h}\n");
+    insists_on_the_origin(&Inside::configured("interception: {everything: true, tunnelPinned: 1h}\n"));
+}
+
+#[test]
+fn a_rule_says_for_its_hosts_whether_a_pinned_client_is_tunnelled() {
+    let yaml = "
+policies:
+  - metadata: {name: apps}
+    spec:
+      rules:
+        - {action: Allow, to: [{hosts: [localhost]}], tls: {mode: Intercept, tunnelPinned: 1h}}
+        - {action: Allow, to: [{cidrs: [127.0.0.0/8]}], tls: Intercept}
+";
+    insists_on_the_origin(&Inside::configured(yaml));
+    // And the other way round, whatever is usual.
+    let never = yaml.replace("tunnelPinned: 1h", "tunnelPinned: 0s");
+    let it = Inside::configured(&format!("interception: {{tunnelPinned: 1h}}\n{never}"));
+    succeed(it.curl().arg(format!("https://{}/bytes/1", it.origin.address())));
+    for _ in 0..5 {
+        assert_eq!(run(it.curl_of_origin().arg(it.url("/bytes/7"))).status.code(), Some(60));
+    }
+}
+
+fn insists_on_the_origin(it: &Inside) {
     // It trusts the CA for one host, and for another insists on the origin's own.
     succeed(it.curl().arg(format!("https://{}/bytes/1", it.origin.address())));
     for _ in 0..3 {
@@ -304,5 +347,5 @@ fn a_client_that_asks_for_an_address_and_names_a_host_means_the_host() {
     let mut curl = it.curl();
     curl.arg("--connect-to").arg(format!("localhost:{port}:127.0.0.1:{port}"));
     assert_eq!(succeed(curl.arg(it.url("/bytes/6"))).len(), 6);
-    check(&it, "/bytes/6", "HTTP/2");
+    check(&it, "/bytes/6", "HTTP/1.1");
 }

@@ -2,10 +2,16 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
+mod alpn;
 mod clients;
+mod events;
+mod http3;
+mod inlets;
+mod node_origin;
 mod origins;
 mod policy;
 mod protocols;
+mod wildcards;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

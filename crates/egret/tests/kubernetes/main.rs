@@ -11,6 +11,7 @@ mod tokens;
 
 use std::net::IpAddr;
 
+use egret_testkit::wait::PATIENCE;
 use egret_testkit::{ApiServer, Egret, EgretBuilder, HttpOrigin, Message, RawClient};
 use serde_json::{Value, json};
 
@@ -103,13 +104,13 @@ impl Setting {
         client
     }
 
-    /// Asks until the answer has this status, as news of a pod take a moment.
+    /// Asks until the answer has this status, as news of a pod take a moment. A request that is under way as its
+    /// pod ends is told that; what is waited for is what the next ones are told.
     fn becomes(&self, last: u8, status: u16) -> Message {
-        egret_testkit::wait_for(
-            &format!("status {status} for {}", ip(last)),
-            egret_testkit::wait::PATIENCE,
-            || Some(self.ask(last)).filter(|answer| answer.status() == status),
-        )
+        egret_testkit::wait_for(&format!("status {status} for {}", ip(last)), PATIENCE, || {
+            let answer = Some(self.ask(last)).filter(|answer| answer.status() == status)?;
+            (!answer.text().contains("workload-gone")).then_some(answer)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use egret_core::policy::model;
 use crate::file::{Capture, MinVersion};
 use crate::values::{
     ByteRate, Condition, Contact, HeaderName, HostTerm, MediaType, Method, Name, NamePattern, Network,
-    PathPattern, Ports, RequestRate, Sentence, Size,
+    PathPattern, Ports, RequestRate, Sentence, Size, Time,
 };
 
 /// A rule. It matches when everything that it asks for does.
@@ -211,6 +211,12 @@ pub struct TlsDemand {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Match")]
     pub server_name: Option<ServerNameRule>,
+    /// How long a client is tunnelled, unseen, when it has refused the certificates for a host three times in a
+    /// row and insists on the host's own ("pinned"); 0s for never. By default what `interception.tunnelPinned`
+    /// says. Such a tunnel has to pass the rules as one: a rule that asks about requests does not allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1h")]
+    pub tunnel_pinned: Option<Time>,
 }
 
 /// Whether SNI has to be the host that was asked for.

@@ -75,7 +75,7 @@ const TABLE: &[Entry] = &[
     entry("identity.groups", Variable::Groups, Holds::Texts(256, 255)),
     entry("identity.ip", Variable::ClientIp, Holds::Text(39)),
     Entry {
-        values: &["address", "certificate", "htpasswd", "ldap", "jwt", "service-account"],
+        values: &["address", "certificate", "htpasswd", "ldap", "jwt", "console", "service-account"],
         ..entry("identity.proof", Variable::Proof, Holds::Text(16))
     },
     entry("identity.certificate.names", Variable::CertificateNames, Holds::Texts(16, 512)),

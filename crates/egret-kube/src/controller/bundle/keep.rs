@@ -19,7 +19,7 @@ use super::built::{Built, Cache};
 use super::cluster::TrustBundles;
 use super::openshift::{Labelled, SELECTOR};
 use super::own_ca::{OwnCa, Rotation};
-use super::publish::{Publisher, State, Task, count, remove};
+use super::publish::{Publisher, State, Task, count, remove, trim};
 use super::{Ca, Trouble, sources};
 use crate::controller::api::explain;
 use crate::controller::events::{Events, Object};
@@ -97,17 +97,14 @@ impl Keeper {
         context: &super::super::leader::Context,
     ) -> Self {
         let changes = Changes::new();
-        let trim: fn(&mut PartialObjectMeta<ConfigMap>) = |object| {
-            object.metadata.managed_fields = None;
-            object.metadata.annotations = None;
-        };
+        let trimmed: fn(&mut PartialObjectMeta<ConfigMap>) = |object| trim(&mut object.metadata);
         let every = || Api::<PartialObjectMeta<ConfigMap>>::all(client.clone());
         let live = keep(
             tasks,
             every(),
             Config::default().labels(LABELS_SELECTOR),
             "ConfigMap of bundles",
-            trim,
+            trimmed,
             &changes,
         );
         let asking = keep(
@@ -115,7 +112,7 @@ impl Keeper {
             every(),
             Config::default().labels(SELECTOR),
             "ConfigMap with OpenShift's label",
-            trim,
+            trimmed,
             &changes,
         );
         Self {

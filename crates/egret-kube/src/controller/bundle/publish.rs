@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
 use serde_json::json;
@@ -22,6 +23,9 @@ use crate::controller::settings::{CA_NAME, MANAGER};
 
 /// Which CAs are in a bundle; for people who compare namespaces.
 const HASH: &str = "egret.dev/bundle";
+/// In what is remembered of a ConfigMap, in place of its annotations: nobody else has changed it since it was applied
+/// with these CAs.
+const INTACT: &str = "intact";
 
 /// What became of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +65,15 @@ pub(crate) struct Task {
 
 impl Publisher {
     /// Whether a namespace has these bundles already, as far as is known without asking.
-    pub(crate) fn is_current(&self, task: &Task) -> bool {
+    pub(crate) fn is_current(&mut self, task: &Task) -> bool {
+        // What a leader before this one has applied.
+        if let Some(live) = &task.live
+            && !self.applied.contains_key(&task.namespace)
+            && live.annotations.as_ref().and_then(|all| all.get(INTACT)) == Some(&task.built.hash)
+        {
+            let applied = Applied { hash: task.built.hash.clone(), version: live.resource_version.clone() };
+            self.applied.insert(task.namespace.clone(), applied);
+        }
         let live = task.live.as_ref().and_then(|live| live.resource_version.as_ref());
         self.applied.get(&task.namespace).is_some_and(|applied| {
             applied.hash == task.built.hash && applied.version.is_some() && applied.version.as_ref() == live
@@ -131,6 +143,33 @@ impl Publisher {
     }
 }
 
+/// Takes out of the metadata of a ConfigMap what is not looked at, and notes whether it is [`INTACT`]: the API server
+/// keeps account of who set which field, so that its content need not be read for it.
+pub(crate) fn trim(metadata: &mut ObjectMeta) {
+    let hash = metadata.annotations.take().and_then(|mut all| all.remove(HASH));
+    let fields = metadata.managed_fields.take().unwrap_or_default();
+    let (ours, others): (Vec<_>, Vec<_>) = fields.into_iter().partition(|entry| {
+        entry.manager.as_deref() == Some(MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    let set = |entry: &ManagedFieldsEntry, place: &[&str]| {
+        let mut at = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        for part in place {
+            at = at.and_then(|value| value.get(format!("f:{part}")));
+        }
+        at.is_some()
+    };
+    let places: [&[&str]; 4] = [
+        &["data", ALL_KEY],
+        &["data", OWN_KEY],
+        &["binaryData", JAVA_KEY],
+        &["metadata", "annotations", HASH],
+    ];
+    let intact = places.iter().all(|place| {
+        ours.iter().any(|entry| set(entry, place)) && !others.iter().any(|entry| set(entry, place))
+    });
+    metadata.annotations = hash.filter(|_| intact).map(|hash| BTreeMap::from([(INTACT.to_owned(), hash)]));
+}
+
 /// Deletes the ConfigMap of a namespace that is no longer selected.
 pub(crate) async fn remove(client: &Client, namespace: &str, live: &ObjectMeta) -> Result<(), Failure> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
@@ -176,4 +215,59 @@ pub(crate) fn count(states: &BTreeMap<String, State>) -> [(&'static str, usize);
         ("foreign", of(|state| *state == State::Foreign)),
         ("failed", of(|state| matches!(state, State::Failed(_)))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn metadata(fields: Value) -> ObjectMeta {
+        serde_json::from_value(json!({
+            "name": CA_NAME, "annotations": { HASH: "abc", "other": "x" }, "managedFields": fields,
+        }))
+        .unwrap()
+    }
+
+    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+        json!({ "manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": fields })
+    }
+
+    fn ours() -> Value {
+        entry(
+            "egret",
+            "Apply",
+            json!({
+                "f:metadata": { "f:annotations": { "f:egret.dev/bundle": {} }, "f:labels": {} },
+                "f:data": { "f:ca-bundle.crt": {}, "f:egret-ca.crt": {} },
+                "f:binaryData": { "f:ca-bundle.p12": {} },
+            }),
+        )
+    }
+
+    fn is_intact(fields: Value) -> bool {
+        let mut metadata = metadata(fields);
+        trim(&mut metadata);
+        assert!(metadata.managed_fields.is_none());
+        metadata.annotations == Some(BTreeMap::from([(INTACT.to_owned(), "abc".to_owned())]))
+    }
+
+    #[test]
+    fn what_nobody_else_has_touched_need_not_be_read() {
+        assert!(is_intact(json!([ours()])));
+        let label = entry("kubectl", "Update", json!({ "f:metadata": { "f:labels": { "f:team": {} } } }));
+        assert!(is_intact(json!([ours(), label])), "somebody else's label");
+        assert!(is_intact(json!([
+            ours(),
+            entry("kubectl", "Update", json!({ "f:data": { "f:mine": {} } }))
+        ])));
+        let change = entry("kubectl", "Update", json!({ "f:data": { "f:egret-ca.crt": {} } }));
+        assert!(!is_intact(json!([ours(), change])));
+        let mut lost = ours();
+        lost["fieldsV1"]["f:data"] = json!({ "f:ca-bundle.crt": {} });
+        assert!(!is_intact(json!([lost])));
+        assert!(!is_intact(json!([])));
+    }
 }

@@ -85,6 +85,69 @@ fn every_recorded_pod_is_given_everything_once_and_asking_again_changes_nothing(
     }
 }
 
+/// What the API server was seen to refuse or to drop in silence in the patches of a webhook, for which `failurePolicy:
+/// Ignore` forgives nothing: operations and paths that do not fit (applying the patch shows them), unknown fields, wrong
+/// types, names that are none, mounts without a volume, a name twice, another name of the pod.
+fn assert_valid(name: &str, before: &Value, after: &Value) {
+    use k8s_openapi::api::core::v1::Pod;
+    let typed: Pod = serde_json::from_value(after.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let again = serde_json::to_value(&typed).unwrap();
+    assert_eq!(
+        again["spec"]["volumes"], after["spec"]["volumes"],
+        "{name}: an unknown field is dropped in silence"
+    );
+    assert_eq!(before["metadata"]["name"], after["metadata"]["name"], "{name}");
+    assert_eq!(before["metadata"]["labels"], after["metadata"]["labels"], "{name}");
+    let spec = typed.spec.unwrap();
+    let volumes: Vec<String> = spec.volumes.into_iter().flatten().map(|volume| volume.name).collect();
+    let is_label = |name: &str| {
+        name.len() <= 63 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    assert!(volumes.iter().all(|volume| is_label(volume)), "{name}: {volumes:?}");
+    let init = spec.init_containers.into_iter().flatten();
+    for container in init.chain(spec.containers) {
+        let mut names: Vec<String> = container.env.into_iter().flatten().map(|one| one.name).collect();
+        let is_name = |one: &String| one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        assert!(names.iter().all(is_name), "{name}: {names:?}");
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{name}: a name twice");
+        let mounts: Vec<_> = container.volume_mounts.into_iter().flatten().collect();
+        assert!(mounts.iter().all(|mount| volumes.contains(&mount.name)), "{name}: a mount without a volume");
+        let mut paths: Vec<_> = mounts.iter().map(|mount| &mount.mount_path).collect();
+        let count = paths.len();
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), count, "{name}: two mounts at a path");
+    }
+}
+
+#[test]
+fn what_comes_of_a_patch_is_a_pod_that_the_api_server_takes() {
+    let over_paths = WELL_KNOWN_PATHS.map(str::to_owned).to_vec();
+    let bundles = TrustVolume::ClusterTrustBundles {
+        bundle: "egret.dev:ca:bundle".to_owned(),
+        own: "egret.dev:ca:own".to_owned(),
+        config_map: Some("egret-ca".to_owned()),
+    };
+    for volume in [TrustVolume::ConfigMap { name: "egret-ca".to_owned() }, bundles] {
+        let all = CompiledProxy {
+            trust: Some(Trust { volume, over_paths: over_paths.clone() }),
+            java: true,
+            all_proxy: true,
+            host_network: true,
+            windows: true,
+            ..proxy("default")
+        };
+        let snapshot = snapshot(vec![all]);
+        for (name, review) in reviews() {
+            let after = answer(&review, &snapshot);
+            assert_valid(&name, &review["request"]["object"], &after.pod);
+        }
+    }
+}
+
 #[test]
 fn a_bare_pod_without_env_and_annotations_is_given_the_six_variables() {
     let after = answer(&review("01-bare"), &default_snapshot());

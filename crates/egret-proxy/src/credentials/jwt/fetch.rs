@@ -17,12 +17,12 @@ use rustls_pki_types::{DnsName, ServerName};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 
 use egret_core::destination::Host;
 
 use super::keys::{Keys, MAX_SET_BYTES};
 use crate::stream::Stream;
+use crate::tls_stream::TlsStream;
 use crate::upstream::Upstream;
 
 /// One fetch, from the name to the last byte.
@@ -180,10 +180,10 @@ async fn connect(source: &Source) -> Result<Stream, String> {
         Host::Address(address) => Some(ServerName::from(*address)),
     };
     let name = name.ok_or("no certificate can be for this name")?;
-    let connected = TlsConnector::from(source.tls.clone()).connect(name, stream).await;
+    let connected = TlsStream::connect(stream, source.tls.clone(), name).await;
     let tls = connected.map_err(|error| {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         tls.map_or_else(|| error.to_string(), |tls| egret_tls::explain::explain(tls).detail)
     })?;
-    Ok(Stream::Tls(Box::new(tls)))
+    Ok(Stream::Tls(tls))
 }

@@ -11,10 +11,14 @@ use egret_flows::changes::{HeldBody, Verdict};
 use egret_flows::edit;
 use egret_flows::flow::{Level, Side};
 use egret_flows::rules::subject_response;
+use tokio::time::Instant;
 
 use super::super::response::delivery;
 use super::super::{Plan, Upload};
-use super::{Editing, dropped, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint, wait};
+use super::{
+    Editing, dropped, facts, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint,
+    wait,
+};
 use crate::body::{Pump, Sink};
 use crate::buffer;
 use crate::capture;
@@ -39,7 +43,13 @@ pub(in crate::forward) struct ChangedResponse {
 
 impl ChangedResponse {
     /// The transfer to the client, beginning with this head.
-    pub(in crate::forward) fn download(self, body: BodyLength, sink: Sink, limits: HeadLimits, head: Vec<u8>) -> Pump {
+    pub(in crate::forward) fn download(
+        self,
+        body: BodyLength,
+        sink: Sink,
+        limits: HeadLimits,
+        head: Vec<u8>,
+    ) -> Pump {
         match (self.body, self.gathered) {
             (Some(edited), _) => Pump::new(BodyLength::None, Sink::Same, limits, in_front(head, &edited)),
             (None, Some(gathered)) => {
@@ -81,12 +91,14 @@ pub(in crate::forward) async fn response(
     if !effect.changed && hold.is_none() && effect.delay.is_zero() {
         return Ok(None);
     }
+    let waited = hold.is_some() || !effect.delay.is_zero();
     if hold.is_some() && flow.capture.is_none() {
         capture_late(flow, client, plan, &editing);
         if let Some(capture) = &mut flow.capture {
             capture.response(upstream, head.length);
         }
     }
+    let began = Instant::now();
     wait::pause(client, effect.delay).await?;
     if let Some(buffer) = &mut upstream.input {
         buffer.consume(head.length);
@@ -113,6 +125,9 @@ pub(in crate::forward) async fn response(
                 (is_changed, changed.body) = (true, body);
             }
         }
+    }
+    if waited {
+        facts(flow).held_response = Some(began.elapsed());
     }
     if is_changed && let Some(subject) = &editing.subject.response {
         let version = if head.version == Protocol::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };

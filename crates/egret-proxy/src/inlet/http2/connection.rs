@@ -302,6 +302,7 @@ impl Connection {
         streams.open.fetch_add(1, Ordering::Relaxed);
         let present = Present(streams);
         let registered = self.origin.worker.registry.register_stream();
+        registered.control.is_of(self.origin.identity.ip());
         let origin = self.origin.clone();
         tokio::spawn(async move {
             let ended = stream::serve(origin, registered, request, Sender::new(respond)).await;

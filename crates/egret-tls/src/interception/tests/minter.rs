@@ -218,3 +218,18 @@ fn refuses_names_that_the_ca_may_not_sign_for() {
     assert_eq!(refused, MintError::NotPermitted { host: host("a.example") });
     assert_eq!(minter.counts().failed, 1);
 }
+
+#[test]
+fn a_wildcard_below_a_public_suffix_is_not_made_though_the_origin_has_it() {
+    let origin = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().der().clone()
+    };
+    for (name, wildcard) in [("shop.co.uk", "*.co.uk"), ("me.github.io", "*.github.io")] {
+        let (name, origin) = (host(name), origin(wildcard));
+        assert_eq!(LeafNames::like_origin(&name, &origin), LeafNames::of(&name), "{wildcard}");
+    }
+    let (name, origin) = (host("www.shop.co.uk"), origin("*.shop.co.uk"));
+    assert_ne!(LeafNames::like_origin(&name, &origin), LeafNames::of(&name));
+}

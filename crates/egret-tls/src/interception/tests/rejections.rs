@@ -2,6 +2,7 @@ use rustls::AlertDescription;
 
 use super::*;
 
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const UNKNOWN_CA: End = End::Alert(AlertDescription::UnknownCA);
 
 fn at(minutes: i64) -> Timestamp {
@@ -20,16 +21,16 @@ fn a_client_counts_as_pinned_after_a_few_rejections_and_for_a_while() {
     assert_eq!(refuse(&bank, 0).rejection, Rejection::CaNotTrusted, "the same host says nothing");
     rejections.accepted("app", &news);
     for count in 1..=3 {
-        assert_eq!(rejections.pinned_until("app", &bank, at(1)), None);
+        assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(1)), None);
         let refused = refuse(&bank, 1);
         assert_eq!((refused.rejection, refused.count), (Rejection::Pinned, count));
     }
-    assert_eq!(rejections.pinned_until("app", &bank, at(2)), Some(at(61)));
-    assert_eq!(rejections.pinned_until("app", &news, at(2)), None);
-    assert_eq!(rejections.pinned_until("other", &bank, at(2)), None);
-    assert_eq!(rejections.pinned_until("app", &bank, at(61)), None, "it is tried again");
+    assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(2)), Some(at(61)));
+    assert_eq!(rejections.pinned_until("app", &news, HOUR, at(2)), None);
+    assert_eq!(rejections.pinned_until("other", &bank, HOUR, at(2)), None);
+    assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(61)), None, "it is tried again");
     rejections.accepted("app", &bank);
-    assert_eq!(rejections.pinned_until("app", &bank, at(2)), None, "it is not pinned after all");
+    assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(2)), None, "it is not pinned after all");
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn a_client_that_does_not_trust_the_ca_is_never_let_through() {
         let refused = rejections.rejected("app", &bank, Stage::AfterCertificate, UNKNOWN_CA, at(0)).unwrap();
         assert_eq!((refused.rejection, refused.count), (Rejection::CaNotTrusted, count));
     }
-    assert_eq!(rejections.pinned_until("app", &bank, at(0)), None);
+    assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(0)), None);
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn rejections_far_apart_and_of_other_kinds_do_not_add_up() {
     refuse(End::TimedOut, 51);
     assert_eq!(refuse(End::Closed, 52).unwrap().count, 1);
     assert_eq!(rejections.rejected("app", &bank, Stage::Used, End::Closed, at(53)), None);
-    assert_eq!(rejections.pinned_until("app", &bank, at(54)), None);
+    assert_eq!(rejections.pinned_until("app", &bank, HOUR, at(54)), None);
 }
 
 #[test]

@@ -1,17 +1,22 @@
-//! The proxy's side of a TLS connection with a client.
+//! The proxy's side of a TLS connection, with a client or with an upstream.
 //!
 //! rustls speaks the protocol; this moves its bytes, with as few system calls as it takes:
 //! - What has arrived is read at once, into a buffer that the connections of a worker share, and not in
 //!   pieces of 4 KiB.
-//! - Session tickets go out with the first answer, where the request is there already. They never wait for
-//!   the client: before a wait everything is sent.
+//! - What ends a handshake goes out with the first bytes behind it: session tickets with an answer, where the
+//!   request is there already, and Finished with a request. Nothing waits for the other side: before a wait
+//!   everything is sent.
 //! - Bulk is written in as many records as one read brought, with one call.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, Read as _, Write};
+use std::ops::DerefMut;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::ServerConnection;
+use rustls::{ClientConfig, ClientConnection, ConnectionCommon, ServerConnection, SideData};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::buffer::{self, Buffer};
@@ -20,32 +25,68 @@ use crate::stream::Stream;
 /// Bytes that may wait in records for the socket: what one read brings, and what TLS adds to it.
 const SEALED: usize = buffer::CAPACITY + 16 * 1024;
 
-/// A TLS connection with a client, over its socket.
+/// A TLS connection over another stream: the server's side of it, or the client's.
 #[derive(Debug)]
-pub struct TlsServer {
+pub struct TlsStream<Side> {
     io: Stream,
-    connection: ServerConnection,
+    connection: Side,
     /// Bytes that were read, and that the connection has not looked at yet.
     sealed: Option<Buffer>,
     /// The socket did not take all of what waits.
     blocked: bool,
     /// close_notify was sent, or waits.
     closed: bool,
+    /// The end of the connection is an end also without close_notify.
+    forgives_cuts: bool,
     /// What went wrong behind bytes that were good, to be told by the next read.
     failed: Option<io::Error>,
 }
 
-impl TlsServer {
-    /// A connection whose handshake is to come. `sealed` is what was read behind the ClientHello.
+impl TlsStream<ServerConnection> {
+    /// A connection with a client whose handshake is to come. `sealed` is what was read behind the ClientHello.
+    ///
+    /// Many clients close without close_notify (RFC 8446 section 6.1). What they send has an end of its own, so that
+    /// nothing that was cut off is taken for whole.
     #[must_use]
-    pub fn new(io: Stream, mut connection: ServerConnection, sealed: Option<Buffer>) -> Self {
+    pub fn server(io: Stream, connection: ServerConnection, sealed: Option<Buffer>) -> Self {
+        Self::new(io, connection, sealed, true)
+    }
+}
+
+impl TlsStream<ClientConnection> {
+    /// A connection with an upstream whose handshake is to come. What it sends may end with the connection, so it has
+    /// to say that this is the end.
+    #[must_use]
+    pub fn client(io: Stream, connection: ClientConnection) -> Self {
+        Self::new(io, connection, None, false)
+    }
+
+    /// Shakes hands with an upstream, which has to prove that it has this name. The last of it that is to be sent
+    /// may still wait then: it goes with the first bytes.
+    ///
+    /// # Errors
+    /// As [`TlsStream::poll_handshake`].
+    pub async fn connect(io: Stream, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Box<Self>> {
+        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        let mut stream = Box::new(Self::client(io, connection));
+        poll_fn(|context| stream.poll_handshake(context)).await?;
+        Ok(stream)
+    }
+}
+
+impl<Side, Data> TlsStream<Side>
+where
+    Side: DerefMut<Target = ConnectionCommon<Data>>,
+    Data: SideData,
+{
+    fn new(io: Stream, mut connection: Side, sealed: Option<Buffer>, forgives_cuts: bool) -> Self {
         connection.set_buffer_limit(Some(SEALED));
-        Self { io, connection, sealed, blocked: false, closed: false, failed: None }
+        Self { io, connection, sealed, blocked: false, closed: false, forgives_cuts, failed: None }
     }
 
     /// What was agreed.
     #[must_use]
-    pub fn connection(&self) -> &ServerConnection {
+    pub fn connection(&self) -> &Side {
         &self.connection
     }
 
@@ -61,7 +102,7 @@ impl TlsServer {
         self.io
     }
 
-    /// Shakes hands. What is left to be sent at its end goes with the first answer, or before a wait.
+    /// Shakes hands. What is left to be sent at its end goes with the first bytes behind it, or before a wait.
     ///
     /// # Errors
     /// The socket's, `UnexpectedEof`, and `InvalidData` with the error of the protocol inside; the alert for
@@ -159,7 +200,11 @@ impl TlsServer {
     }
 }
 
-impl AsyncRead for TlsServer {
+impl<Side, Data> AsyncRead for TlsStream<Side>
+where
+    Side: DerefMut<Target = ConnectionCommon<Data>> + Unpin,
+    Data: SideData,
+{
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,9 +221,9 @@ impl AsyncRead for TlsServer {
                     Ok(0) => return Poll::Ready(Ok(())),
                     Ok(count) => room.advance(count),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // Many clients close without close_notify (RFC 8446 section 6.1). What they send has an
-                    // end of its own, so that nothing that was cut off is taken for whole.
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(())),
+                    Err(error) if this.forgives_cuts && error.kind() == io::ErrorKind::UnexpectedEof => {
+                        return Poll::Ready(Ok(()));
+                    }
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }
@@ -198,7 +243,11 @@ impl AsyncRead for TlsServer {
     }
 }
 
-impl AsyncWrite for TlsServer {
+impl<Side, Data> AsyncWrite for TlsStream<Side>
+where
+    Side: DerefMut<Target = ConnectionCommon<Data>> + Unpin,
+    Data: SideData,
+{
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.get_mut().poll_write_with(context, |writer| writer.write(bytes))
     }
