@@ -79,10 +79,6 @@ pub struct Phases {
     pub tls: Option<Duration>,
     /// From the request's arrival to the first byte of the response.
     pub first_byte: Option<Duration>,
-    /// The request was delayed by change rules, or held at a breakpoint.
-    pub held: Option<Duration>,
-    /// The response was.
-    pub held_response: Option<Duration>,
     /// From the request's arrival to the end.
     pub total: Duration,
 }
@@ -95,6 +91,19 @@ pub struct UpstreamTls {
     /// What was wrong with the certificate and accepted by a setting: codes with commas between; `None` for
     /// nothing.
     pub excused: Option<Box<str>>,
+}
+
+/// What change rules and breakpoints did with a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeFacts {
+    /// The change rules that touched it, in order; `breakpoint` for what somebody changed by hand.
+    pub rules: Vec<Arc<str>>,
+    /// Where it was sent instead: a URL.
+    pub target: Option<Box<str>>,
+    /// How long the request was delayed or held.
+    pub held: Option<Duration>,
+    /// How long the response was.
+    pub held_response: Option<Duration>,
 }
 
 /// The record of one flow.
@@ -152,10 +161,8 @@ pub struct FlowRecord {
     pub upstream: Option<Protocol>,
     /// The TLS session with the upstream, where it is an origin that TLS was spoken with here.
     pub upstream_tls: Option<Arc<UpstreamTls>>,
-    /// The change rules that touched it, and breakpoints that it was changed at.
-    pub changes: Vec<Arc<str>>,
-    /// Where it was sent instead, by one of those: a URL.
-    pub changed_target: Option<Box<str>>,
+    /// What change rules and breakpoints did with it. Boxed: few flows are changed, and open tunnels hold a record.
+    pub changes: Option<Box<ChangeFacts>>,
     /// The flow that it repeats.
     pub replay_of: Option<FlowId>,
     /// The `traceparent` (W3C trace context) that the client sent, if it did.

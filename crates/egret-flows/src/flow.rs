@@ -309,8 +309,10 @@ impl Flow {
         if let Some(audit) = &record.basis.audit {
             self.decision.audit.get_or_insert_with(|| format!("{}/{}", audit.policy, audit.rule));
         }
-        if !record.changes.is_empty() {
-            self.changes = record.changes.iter().map(ToString::to_string).collect();
+        if let Some(changes) = &record.changes {
+            self.changes = changes.rules.iter().map(ToString::to_string).collect();
+            self.timings.held = changes.held.map(micros);
+            self.timings.held_response = changes.held_response.map(micros);
         }
         self.replay_of = self.replay_of.or(record.replay_of);
         self.route = record.parent.as_deref().map(str::to_owned);
@@ -325,8 +327,6 @@ impl Flow {
         self.timings.connect = phases.connect.map(micros);
         self.timings.origin_tls = phases.tls.map(micros);
         self.timings.first_byte = phases.first_byte.map(micros);
-        self.timings.held = phases.held.map(micros);
-        self.timings.held_response = phases.held_response.map(micros);
         self.timings.total = Some(micros(phases.total));
         self.active = record.interim;
         // Whoever captures bodies has counted them, apart from what came after an upgrade.

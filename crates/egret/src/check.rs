@@ -15,10 +15,7 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
         Format::Json => egret_config::Form::Json,
         Format::Text => egret_config::Form::Text { colour: std::io::stdout().is_terminal() },
     };
-    let further = Further {
-        configuration: &named::problems,
-        objects: &certificates,
-    };
+    let further = Further { configuration: &named::problems, objects: &certificates };
     let verdict = egret_config::check_files_with(&args.files, form, &further);
     let printed = crate::print(&verdict.text);
     if verdict.valid { printed } else { ExitCode::FAILURE }

@@ -18,7 +18,9 @@ use egret_proxy::access_log::AccessLog;
 use egret_proxy::credentials::Credentials;
 use egret_proxy::intercept::Interceptor;
 use egret_proxy::listener::{self, Bound};
-use egret_proxy::metrics::{BuildInfo, DnsFigures, InterceptionFigures, Limit, Metrics, ParentFigure, Sources};
+use egret_proxy::metrics::{
+    BuildInfo, DnsFigures, InterceptionFigures, Limit, Metrics, ParentFigure, Sources,
+};
 use egret_proxy::server::Server;
 use egret_proxy::upstream::Upstream;
 use egret_proxy::worker::Shared;

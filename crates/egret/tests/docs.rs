@@ -230,7 +230,11 @@ flows: {redaction: {jsonPaths: ['$..iban']}}
     for (yaml, place, what) in [
         ("upstream: {crl: [ca.crl, text]}", "upstream.crl[1]", "text"),
         ("upstream: {crl: [missing.crl]}", "upstream.crl[0]", "missing.crl"),
-        ("upstream: {origins: [{hosts: [a.example], trustedCA: text}]}", "upstream.origins[0].trustedCA", "text"),
+        (
+            "upstream: {origins: [{hosts: [a.example], trustedCA: text}]}",
+            "upstream.origins[0].trustedCA",
+            "text",
+        ),
         (
             "upstream: {origins: [{hosts: [a.example], clientCertificate: {certificate: leaf.crt, key: other.key}}]}",
             "upstream.origins[0].clientCertificate.certificate",
@@ -241,7 +245,11 @@ flows: {redaction: {jsonPaths: ['$..iban']}}
             "interception.ca.certificate",
             "leaf.crt",
         ),
-        ("flows: {redaction: {jsonPaths: ['$..iban', '$[']}}", "flows.redaction.jsonPaths[1]", "never closed"),
+        (
+            "flows: {redaction: {jsonPaths: ['$..iban', '$[']}}",
+            "flows.redaction.jsonPaths[1]",
+            "never closed",
+        ),
     ] {
         let (valid, said) = check(yaml);
         assert!(!valid && said.contains(place) && said.contains(what), "{place}: {said}");

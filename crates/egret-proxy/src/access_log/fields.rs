@@ -69,10 +69,13 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
         out.text("auditPolicy", &facts.policy);
         out.text("auditRule", &facts.rule);
     }
-    if !record.changes.is_empty() {
-        out.text("changes", &record.changes.join(", "));
+    let changes = record.changes.as_deref();
+    if let Some(changes) = changes {
+        if !changes.rules.is_empty() {
+            out.text("changes", &changes.rules.join(", "));
+        }
+        optional(changes.target.as_deref(), |target| out.text("changedTarget", target));
     }
-    optional(record.changed_target.as_deref(), |target| out.text("changedTarget", target));
     optional(record.replay_of, |id| out.word("replayOf", id.as_str()));
     optional(record.tunnel_sni.as_deref(), |name| out.text("tunnelSni", name));
     match &record.parent {
@@ -87,7 +90,7 @@ pub(super) fn walk(record: &FlowRecord, out: &mut impl Fields) {
     optional(record.phases.dns, |dns| out.millis("dnsMs", dns));
     optional(record.phases.connect, |connect| out.millis("connectMs", connect));
     optional(record.phases.tls, |tls| out.millis("tlsMs", tls));
-    let held = [record.phases.held, record.phases.held_response];
+    let held = changes.map(|changes| [changes.held, changes.held_response]).unwrap_or_default();
     optional(held.into_iter().flatten().reduce(|one, other| one + other), |held| out.millis("heldMs", held));
     optional(record.phases.first_byte, |first| out.millis("firstByteMs", first));
     out.millis("totalMs", record.phases.total);

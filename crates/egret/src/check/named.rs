@@ -41,11 +41,8 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<Problem> {
 
 /// Every certificate can be trusted.
 fn anchors(pem: Option<&[u8]>) -> Result<(), String> {
-    let none = GeneralRoots {
-        store: RootCertStore::empty(),
-        source: RootsSource::BuiltIn,
-        warnings: Vec::new(),
-    };
+    let none =
+        GeneralRoots { store: RootCertStore::empty(), source: RootsSource::BuiltIn, warnings: Vec::new() };
     none.with_pem(pem).map(drop).map_err(|error| error.to_string())
 }
 

@@ -110,6 +110,7 @@ fn the_client_is_answered_from_a_body_or_a_file() {
     );
     let printed = it.fetch(&[&it.origin.url("/file")]);
     assert!(printed.ends_with(&large), "{} bytes", printed.len());
+    assert!(printed.contains("Content-Type: text/plain; charset=utf-8\r\n"), "{}", &printed[..200]);
     let printed = it.fetch(&["-I", &it.origin.url("/file")]);
     assert!(printed.contains("Content-Length: 1000000\r\n") && printed.ends_with("\r\n\r\n"), "{printed}");
     let printed = it.fetch(&[&it.origin.url("/none")]);

@@ -37,12 +37,7 @@ fn every_set_of_values_is_what_an_api_server_takes() {
         assert_eq!(schemas.problems(&objects), Vec::<String>::new(), "{values}");
         assert_eq!(sense::problems(&objects), Vec::<String>::new(), "{values}");
         kustomize::command_lines(&objects);
-        let folder = tempfile::tempdir().unwrap();
-        for config in objects.iter().filter_map(|object| object["data"]["egret.yaml"].as_str()) {
-            let file = folder.path().join("egret.yaml");
-            std::fs::write(&file, config).unwrap();
-            succeed(client(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).env("NODE_NAME", "node-a"));
-        }
+        check_configurations(&objects);
     }
 }
 

@@ -106,13 +106,8 @@ fn a_pod_that_stops_has_time_for_its_tunnels() {
 
 #[test]
 fn configurations_are_valid_and_command_lines_are_understood() {
-    let folder = tempfile::tempdir().unwrap();
     for objects in MODES.map(kustomized) {
-        for config in objects.iter().filter_map(|object| object["data"]["egret.yaml"].as_str()) {
-            let file = folder.path().join("egret.yaml");
-            std::fs::write(&file, config).unwrap();
-            succeed(client(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).env("NODE_NAME", "node-a"));
-        }
+        check_configurations(&objects);
         command_lines(&objects);
     }
 }

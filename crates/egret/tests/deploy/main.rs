@@ -64,3 +64,19 @@ fn rendered(values: &Value) -> Result<Vec<Value>, String> {
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
+
+/// `egret check` of every configuration among the objects, with a CA where the Secret would be.
+fn check_configurations(objects: &[Value]) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    for config in objects.iter().filter_map(|object| object["data"]["egret.yaml"].as_str()) {
+        let ca = folder.path().join("interception");
+        succeed(client(env!("CARGO_BIN_EXE_egret")).args(["certs", "ca", "--force"]).arg(&ca));
+        std::fs::rename(ca.join("ca.crt"), ca.join("tls.crt")).unwrap();
+        std::fs::rename(ca.join("ca.key"), ca.join("tls.key")).unwrap();
+        let file = folder.path().join("egret.yaml");
+        std::fs::write(&file, config.replace("/etc/egret", at)).unwrap();
+        // As the manifests set it.
+        succeed(client(env!("CARGO_BIN_EXE_egret")).arg("check").arg(&file).env("NODE_NAME", "node-a"));
+    }
+}

@@ -196,10 +196,10 @@ fn the_proxy_asks_for_nothing_that_its_role_does_not_allow() {
     let done = assert_allowed(&api, "egret", "");
     for expected in [
         "watch pods",
+        "watch clusteregresspolicies",
         "watch namespaces",
         "create tokenreviews",
         "create events",
-        "watch clusteregresspolicies",
     ] {
         assert!(done.iter().any(|found| found == expected), "no {expected} among {done:?}");
     }

@@ -67,7 +67,8 @@ fn a_client_that_speaks_http2_alone_is_served_by_an_origin_without() {
 
 #[test]
 fn a_host_that_is_set_to_http1_is_told_so_at_once() {
-    let yaml = "interception: {everything: true}\nupstream: {origins: [{hosts: [origin.test], http1Only: true}]}\n";
+    let yaml =
+        "interception: {everything: true}\nupstream: {origins: [{hosts: [origin.test], http1Only: true}]}\n";
     let it = Node::configured("h2,http/1.1", yaml);
     let (answer, version) = get(&it, &["--http2"], "/");
     assert_eq!((&*version, &answer["version"]), ("1.1", &"1.1".into()));

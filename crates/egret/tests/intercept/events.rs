@@ -13,7 +13,8 @@ fn events_pass_as_they_come_and_are_kept_as_messages() {
     let it = Node::configured("h2,http/1.1", &yaml);
     for flag in ["--http1.1", "--http2"] {
         let mut curl = it.curl();
-        let mut child = curl.args([flag, "-N"]).arg(it.url("/events/3")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            curl.args([flag, "-N"]).arg(it.url("/events/3")).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let data = lines.map(|line| line.unwrap()).filter(|line| line.starts_with("data: "));
         // The answer has no end: whatever waited for one would wait for ever.

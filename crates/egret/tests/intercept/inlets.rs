@@ -63,7 +63,10 @@ fn connect_over_http2_without_tls() {
     let said = http2_connect(&it.egret.address().to_string(), &it.url("/bytes/7"), &it.ca(), &[]);
     assert_eq!(said, "HTTP/1.1 200 Scripted 7");
     let connect = it.egret.record(|record| record.method() == "CONNECT");
-    assert_eq!((connect.text("downstream"), connect.text("treatment")), ("HTTP/2".into(), "intercept".into()));
+    assert_eq!(
+        (connect.text("downstream"), connect.text("treatment")),
+        ("HTTP/2".into(), "intercept".into())
+    );
     it.egret.record(|record| record.method() == "GET" && record.text("treatment") == "intercept");
 }
 

@@ -55,8 +55,7 @@ fn a_tunnel() -> FlowRecord {
         parent: Some("corporate".into()),
         client: "[2001:db8::1]:9".parse().unwrap(),
         dialled: Some("[2001:db8::2]:3128".parse().unwrap()),
-        changes: Vec::new(),
-        changed_target: None,
+        changes: None,
         replay_of: None,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         span: Some(([0x4b; 16], [0xab; 8])),
@@ -198,7 +197,7 @@ prop_compose! {
             basis: rule.map_or_else(Basis::default, |rule| Basis::of(RuleFacts::new("p", rule, Action::Deny))), tunnel_sni: None,
             parent: parent.map(Into::into), dialled, reused, bytes_up, bytes_down,
             phases, user_agent, referer, downstream: Protocol::Http2, upstream: None, upstream_tls: None, traceparent, span, interim,
-            changes: Vec::new(), changed_target: None, replay_of: None,
+            changes: None, replay_of: None,
         }
     }
 }

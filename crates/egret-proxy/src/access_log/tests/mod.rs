@@ -42,8 +42,7 @@ pub(crate) fn a_record() -> FlowRecord {
             total: Duration::from_nanos(180_042_900),
             ..Phases::default()
         },
-        changed_target: None,
-        changes: Vec::new(),
+        changes: None,
         replay_of: None,
         user_agent: Some("curl/8.5.0".into()),
         referer: Some("http://example.com/".into()),

@@ -104,6 +104,12 @@ fn head(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
+    if let AnswerBody::File(path) = &answer.body
+        && answer.headers.first(b"content-type").is_none()
+        && let Some(kind) = media_type(path)
+    {
+        let _ = write!(out, "Content-Type: {kind}\r\n");
+    }
     if !has_no_body(answer.status) {
         let _ = write!(out, "Content-Length: {length}\r\n");
     }
@@ -112,6 +118,26 @@ fn head(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+/// What a file is, by the end of its name, where that is well known.
+fn media_type(path: &Path) -> Option<&'static str> {
+    let end = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match end.as_str() {
+        "json" => "application/json",
+        "html" | "htm" => "text/html; charset=utf-8",
+        "txt" => "text/plain; charset=utf-8",
+        "css" => "text/css",
+        "js" | "mjs" => "text/javascript",
+        "xml" => "application/xml",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "pdf" => "application/pdf",
+        _ => return None,
+    })
 }
 
 /// Opens a file beside the worker, which must not wait for a disk.

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use egret_core::reason::Reason;
-use egret_core::record::Protocol;
+use egret_core::record::{ChangeFacts, Protocol};
 use egret_flows::capture::{Begin, Changed, Facts};
 use egret_flows::changes::{Active, HeldBody, Holding, NotHeld, OnTimeout, Ticket, Verdict};
 use egret_flows::edit;
@@ -140,7 +140,7 @@ async fn change(
     }
     let before = flow.snapshot.generation;
     if waited {
-        flow.record.phases.held = Some(began.elapsed());
+        facts(flow).held = Some(began.elapsed());
         flow.snapshot = flow.worker.snapshot.load_full();
     }
     if is_changed {
@@ -345,9 +345,16 @@ fn dropped(side: Side) -> Refusal {
     Refusal::new(Reason::DroppedAtBreakpoint, which)
 }
 
+/// What the record says of changes.
+fn facts(flow: &mut Flow) -> &mut ChangeFacts {
+    flow.record.changes.get_or_insert_default()
+}
+
 /// Notes for the record which rules touched the flow.
 fn note(flow: &mut Flow, editing: &Editing) {
-    flow.record.changes = editing.subject.changes.iter().map(|name| name.as_str().into()).collect();
+    if !editing.subject.changes.is_empty() {
+        facts(flow).rules = editing.subject.changes.iter().map(|name| name.as_str().into()).collect();
+    }
 }
 
 /// What a flow that was changed by hand names, in the place of a rule.
@@ -366,7 +373,7 @@ fn note_target(flow: &mut Flow, editing: &Editing) {
     // As the record holds targets: bounded.
     let url: String = url.chars().take(2048).collect();
     if url != flow.record.target {
-        flow.record.changed_target = Some(url.into());
+        facts(flow).target = Some(url.into());
     }
 }
 
@@ -384,7 +391,8 @@ fn tell(flow: &mut Flow, editing: &Editing, changed_request: Option<Changed>) {
 
 /// The same for a request that goes nowhere.
 fn tell_answer(flow: &mut Flow) {
-    let changes = flow.record.changes.iter().map(ToString::to_string).collect();
+    let changes = flow.record.changes.as_deref().map(|changes| changes.rules.as_slice()).unwrap_or_default();
+    let changes = changes.iter().map(ToString::to_string).collect();
     if let Some(capture) = &mut flow.capture {
         capture.changed(Facts {
             changes,

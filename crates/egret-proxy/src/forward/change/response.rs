@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::super::response::delivery;
 use super::super::{Plan, Upload};
 use super::{
-    Editing, dropped, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint, wait,
+    Editing, dropped, facts, gather, hold, hold_until_decided, in_front, micros_now, note, note_breakpoint,
+    wait,
 };
 use crate::body::{Pump, Sink};
 use crate::buffer;
@@ -126,7 +127,7 @@ pub(in crate::forward) async fn response(
         }
     }
     if waited {
-        flow.record.phases.held_response = Some(began.elapsed());
+        facts(flow).held_response = Some(began.elapsed());
     }
     if is_changed && let Some(subject) = &editing.subject.response {
         let version = if head.version == Protocol::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
