@@ -32,7 +32,7 @@ pub struct Decision {
     /// The request, where it has to be asked about again when the address is known.
     request: Option<Box<KeptRequest>>,
     /// The whole name, where a Service of the cluster was asked for by a short one.
-    relayed: Option<Destination>,
+    relayed: Option<Box<Destination>>,
     /// It is about the origin of a tunnel that is looked into, before there is a request.
     ahead: bool,
 }
@@ -41,7 +41,7 @@ impl Decision {
     /// The question that was asked.
     #[must_use]
     pub fn ask<'a>(&'a self, flow: &'a Flow, destination: &'a Destination) -> Ask<'a> {
-        let destination = self.relayed.as_ref().unwrap_or(destination);
+        let destination = self.relayed.as_deref().unwrap_or(destination);
         let seen = match &self.request {
             Some(request) => Seen::Request(request.facts()),
             None if self.ahead => Seen::TunnelToOpen,
@@ -70,7 +70,7 @@ pub fn decide(
         .map_err(|failure| Refusal::new(failure.reason, failure.detail))?;
     workload::still_stands(flow)?;
     let relayed = service_name(flow, destination)?;
-    let destination = relayed.as_ref().unwrap_or(destination);
+    let destination = relayed.as_deref().unwrap_or(destination);
     let seen = request.map_or(Seen::Tunnel, Seen::Request);
     let permit = flow.snapshot.gate.evaluate(&Ask { seen, ..ask_about_tunnel(flow, destination) })?;
     let own = flow.snapshot.gate.grant_console(&ask_about_tunnel(flow, destination)).is_some();
@@ -91,7 +91,7 @@ pub fn decide(
 pub fn decide_ahead(flow: &mut Flow, destination: &Destination) -> Result<Decision, Refusal> {
     workload::still_stands(flow)?;
     let relayed = service_name(flow, destination)?;
-    let destination = relayed.as_ref().unwrap_or(destination);
+    let destination = relayed.as_deref().unwrap_or(destination);
     let ask = Ask { seen: Seen::TunnelToOpen, ..ask_about_tunnel(flow, destination) };
     let permit = flow.snapshot.gate.evaluate(&ask)?;
     let parent = flow.snapshot.routes.choose(destination, &[]).cloned();
@@ -103,12 +103,13 @@ pub fn decide_ahead(flow: &mut Flow, destination: &Destination) -> Result<Decisi
 ///
 /// # Errors
 /// Such names are refused.
-fn service_name(flow: &Flow, destination: &Destination) -> Result<Option<Destination>, Refusal> {
+fn service_name(flow: &Flow, destination: &Destination) -> Result<Option<Box<Destination>>, Refusal> {
     let Some(workloads) = &flow.worker.shared.workloads else { return Ok(None) };
     let namespace = flow.identity.workload.as_ref().map(|workload| &*workload.namespace);
     match workloads.service(namespace, destination) {
         None => Ok(None),
-        Some(ServiceName::Relay(whole)) => Ok(Some(whole)),
+        // Boxed: few names are short, and the place for one is kept in every connection's memory.
+        Some(ServiceName::Relay(whole)) => Ok(Some(Box::new(whole))),
         Some(ServiceName::Refuse(detail)) => Err(Refusal::new(Reason::ClusterServiceName, detail)),
     }
 }
@@ -129,7 +130,7 @@ pub fn decide_again(
         Ok(relayed) => relayed,
         Err(refusal) => return Some(refusal),
     };
-    let destination = relayed.as_ref().unwrap_or(destination);
+    let destination = relayed.as_deref().unwrap_or(destination);
     let seen = request.map_or(Seen::Tunnel, Seen::Request);
     let ask = Ask { seen, ..ask_about_tunnel(flow, destination) };
     let outcome = snapshot.gate.evaluate(&ask).and_then(|permit| match flow.record.dialled {
@@ -166,7 +167,7 @@ pub async fn grant(
     if let Some(grant) = flow.snapshot.gate.grant_console(&decision.ask(flow, destination)) {
         return Ok(grant);
     }
-    let destination = decision.relayed.as_ref().unwrap_or(destination);
+    let destination = decision.relayed.as_deref().unwrap_or(destination);
     let by_parent = decision.parent.as_ref().is_some_and(|group| !group.resolve_locally);
     let resolved = match &destination.host {
         Host::Name(name) if !by_parent => Some(resolve(flow, name).await?),

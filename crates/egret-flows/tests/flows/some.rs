@@ -78,6 +78,7 @@ pub(crate) fn full() -> Flow {
         sent: Some(7_000),
         first_byte: Some(250_000),
         total: Some(2_500_000),
+        ..Timings::default()
     };
     flow.origin_tls = Some(std::sync::Arc::new(TlsFacts {
         version: "1.3".into(),

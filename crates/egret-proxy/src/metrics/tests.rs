@@ -164,6 +164,7 @@ fn labels_are_those_of_the_table() {
     metrics.worker(0).credentials(CredentialMethod::Basic, CredentialResult::Accepted);
     metrics.worker(0).handshake_failed(Reason::ClientCertificateExpired);
     metrics.worker(0).clients.finished(&"CN=a \"client\"".into(), None);
+    metrics.worker(0).workloads.finished(&("team-a".into(), "builder".into()), None);
     let by = RuleFacts::new("web", "allow web", Action::Allow);
     let audit = Some(Arc::new(RuleFacts::new("soon", "deny all", Action::Deny)));
     let basis = Basis { audit, ..Basis::of(by) };

@@ -40,7 +40,6 @@ pub(crate) fn a_record() -> FlowRecord {
             tls: None,
             first_byte: Some(Duration::from_millis(45)),
             total: Duration::from_nanos(180_042_900),
-            ..Phases::default()
         },
         changes: None,
         replay_of: None,
