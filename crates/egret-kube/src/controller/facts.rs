@@ -36,11 +36,14 @@ pub(crate) struct Facts {
     endpoints: Watched<EndpointSlice>,
     slow: Arc<Mutex<Slow>>,
     /// What was drawn from the lists, and at which change.
-    drawn: Arc<Mutex<Option<(u64, Arc<ClusterFacts>)>>>,
+    drawn: Arc<Mutex<Option<Drawn>>>,
     resolv_conf: Option<Arc<str>>,
     api_server: Arc<[String]>,
     pub(crate) changes: Changes,
 }
+
+/// What was drawn from the lists, and at which change of them.
+type Drawn = (u64, Arc<ClusterFacts>);
 
 /// What is asked for now and then. What cannot be had stays empty: there are other sources.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -272,6 +272,9 @@ async fn compile(compiler: Compiler, facts: Facts) {
     }
 }
 
+/// What is counted of a list.
+type Figure = fn(&Health) -> u64;
+
 /// Metrics that are asked for when somebody looks.
 struct Scraped {
     parts: watch::Receiver<Option<Arc<Parts>>>,
@@ -295,7 +298,7 @@ impl Collector for Scraped {
             let labels = Kind { kind: health.kind };
             ConstGauge::new(i64::from(health.is_current())).encode(family.encode_family(&labels)?)?;
         }
-        let counters: [(&str, fn(&Health) -> u64); 2] = [
+        let counters: [(&str, Figure); 2] = [
             ("egret_controller_watch_failures", Health::failures),
             ("egret_controller_watch_restarts", Health::restarts),
         ];

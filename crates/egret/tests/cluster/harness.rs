@@ -196,8 +196,6 @@ impl Drop for Cluster {
 /// A running `egret controller`. Dropped, it is killed.
 pub(crate) struct Controller {
     child: Child,
-    pub(crate) namespace: String,
-    pub(crate) url: String,
     said: Arc<Mutex<Vec<String>>>,
 }
 
@@ -223,7 +221,7 @@ impl Controller {
                 lines.lock().unwrap().push(line);
             }
         });
-        Self { child, namespace: namespace.to_owned(), url, said }
+        Self { child, said }
     }
 
     pub(crate) fn has_said(&self, text: &str) -> bool {
