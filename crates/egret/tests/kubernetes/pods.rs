@@ -125,7 +125,8 @@ fn a_daemon_watches_the_pods_of_its_node_alone() {
 
 #[test]
 fn watches_no_more_namespaces_than_it_is_told() {
-    let lines = "  namespaces: [team-a, team-c]\n  unknownSourceWait: 0s\n  bareServiceNames: Ignore\n";
+    // Policies are those of the whole cluster; a test of their own looks at them.
+    let lines = "  namespaces: [team-a, team-c]\n  unknownSourceWait: 0s\n  bareServiceNames: Ignore\n  policies: false\n";
     let mut other = pod("other", 2);
     other["metadata"]["namespace"] = json!("team-b");
     let setting = Setting::with(&[pod("web", 1), other], lines, &only("{namespaces: [team-*]}"));
