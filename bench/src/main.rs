@@ -265,7 +265,9 @@ fn find_peers(programs: &Programs, names: &[String]) -> io::Result<Vec<Peer>> {
     };
     for (name, kind) in wanted {
         let program = match kind {
-            Kind::Egret | Kind::EgretCapturing => fs::canonicalize(&programs.egret).unwrap_or(programs.egret.clone()),
+            Kind::Egret | Kind::EgretCapturing => {
+                fs::canonicalize(&programs.egret).unwrap_or(programs.egret.clone())
+            }
             Kind::Tinyproxy => PathBuf::from("/usr/bin/tinyproxy"),
             Kind::Squid => PathBuf::from("/usr/sbin/squid"),
             Kind::Envoy => programs.peers_dir.join("envoy/envoy/_bin/envoy"),

@@ -180,9 +180,7 @@ impl Peer {
                 command.args(["-q", "--listen-host", "127.0.0.1", "-p", &address.port().to_string(), "-s"]);
                 command.arg(script).arg("--set").arg(format!("confdir={}", directory.display()));
                 let authority = directory.join("ca.crt");
-                command
-                    .arg("--set")
-                    .arg(format!("ssl_verify_upstream_trusted_ca={}", authority.display()));
+                command.arg("--set").arg(format!("ssl_verify_upstream_trusted_ca={}", authority.display()));
             }
             _ => return Err(io::Error::other("this proxy looks into no tunnels here")),
         }

@@ -66,7 +66,11 @@ impl TlsStream<ClientConnection> {
     ///
     /// # Errors
     /// As [`TlsStream::poll_handshake`].
-    pub async fn connect(io: Stream, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Box<Self>> {
+    pub async fn connect(
+        io: Stream,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<Box<Self>> {
         let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
         let mut stream = Box::new(Self::client(io, connection));
         poll_fn(|context| stream.poll_handshake(context)).await?;

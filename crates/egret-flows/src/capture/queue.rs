@@ -19,7 +19,12 @@ pub(crate) enum Piece {
     Trailers(Side, Box<[u8]>),
     Frames(Side, u64, Box<[u8]>),
     Facts(Box<Facts>),
-    Record { record: Box<FlowRecord>, facts: Option<Box<Facts>>, seen: [u64; 2], lost: u32 },
+    Record {
+        record: Box<FlowRecord>,
+        facts: Option<Box<Facts>>,
+        seen: [u64; 2],
+        lost: u32,
+    },
     Gone(u32),
 }
 

@@ -407,8 +407,7 @@ impl Assembling {
         if !plain {
             return;
         }
-        let reader =
-            self.events.get_or_insert_with(|| Box::new(events::Reader::new(settings.message_bytes)));
+        let reader = self.events.get_or_insert_with(|| Box::new(events::Reader::new(settings.message_bytes)));
         let side = Side::Response;
         let (flow, kept) = (&mut self.flow, &mut self.message_bytes[side as usize]);
         let bounds = Bounds { messages: settings.messages, bytes: self.plan.body_bytes };

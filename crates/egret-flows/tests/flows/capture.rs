@@ -252,12 +252,15 @@ fn server_sent_events_are_captured_as_messages() {
     let store = store(StoreSettings::default());
     let flow = captured(&store, bodies(1000), b"GET http://a.example/events HTTP/1.1\r\n\r\n", |capture| {
         capture.response_head(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
-        for piece in [&b": hello\n\nevent: tick\nid: 1\nda"[..], b"ta: {\"password\":\"hunter2\"}\n\n", b"data: 2\n\n"] {
+        for piece in
+            [&b": hello\n\nevent: tick\nid: 1\nda"[..], b"ta: {\"password\":\"hunter2\"}\n\n", b"data: 2\n\n"]
+        {
             capture.body(Side::Response, piece);
         }
     });
     assert!(!flow.is_websocket());
-    let shown: Vec<_> = flow.messages.iter().map(|m| (m.from, m.kind, m.event.as_deref(), &m.payload[..])).collect();
+    let shown: Vec<_> =
+        flow.messages.iter().map(|m| (m.from, m.kind, m.event.as_deref(), &m.payload[..])).collect();
     assert_eq!(
         shown,
         [

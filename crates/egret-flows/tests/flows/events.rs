@@ -24,7 +24,8 @@ fn event(name: Option<&str>, data: &str) -> Event {
 fn the_examples_of_the_standard_are_read_as_it_says() {
     let first = b"data: YHOO\ndata: +2\ndata: 10\n\n";
     assert_eq!(read(100, &[first]), [event(None, "YHOO\n+2\n10")]);
-    let second = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
+    let second =
+        b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
     let expected = [event(None, "first event"), event(None, "second event"), event(None, " third event")];
     assert_eq!(read(100, &[second]), expected);
     // The last block is not complete.
@@ -34,7 +35,10 @@ fn the_examples_of_the_standard_are_read_as_it_says() {
 
 #[test]
 fn an_event_without_data_is_none_and_its_name_is_not_the_next_ones() {
-    assert_eq!(read(100, &[b"event: a\n\nevent: b\ndata: 1\n\ndata: 2\n\n"]), [event(Some("b"), "1"), event(None, "2")]);
+    assert_eq!(
+        read(100, &[b"event: a\n\nevent: b\ndata: 1\n\ndata: 2\n\n"]),
+        [event(Some("b"), "1"), event(None, "2")]
+    );
 }
 
 #[test]
@@ -52,6 +56,9 @@ fn pieces_are_cut_anywhere_and_lines_end_in_any_way() {
 fn what_is_too_long_is_cut_and_says_so() {
     let long = format!("data: {}\ndata: more\n\ndata: next\n\n", "x".repeat(5000));
     let events = read(10, &[long.as_bytes()]);
-    assert_eq!((&events[0].data[..], events[0].truncated, events[0].length), (&b"xxxxxxxxxx"[..], true, 5005));
+    assert_eq!(
+        (&events[0].data[..], events[0].truncated, events[0].length),
+        (&b"xxxxxxxxxx"[..], true, 5005)
+    );
     assert_eq!(events[1], event(None, "next"));
 }

@@ -190,7 +190,10 @@ mod tests {
         let no_default = vec![(SvcParamKey::NoDefaultAlpn, SvcParamValue::NoDefaultAlpn)];
         assert_eq!(filtered(vec![https(&["h3"], no_default)]), Some(Vec::new()));
         let mandatory = SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Alpn]));
-        assert_eq!(filtered(vec![https(&["h3"], vec![(SvcParamKey::Mandatory, mandatory)])]), Some(Vec::new()));
+        assert_eq!(
+            filtered(vec![https(&["h3"], vec![(SvcParamKey::Mandatory, mandatory)])]),
+            Some(Vec::new())
+        );
     }
 
     #[test]

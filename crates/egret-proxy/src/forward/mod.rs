@@ -94,10 +94,14 @@ struct Plan {
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
     flow.record.treatment = if client.inside.is_some() { Treatment::Intercept } else { Treatment::Forward };
-    let prepared = match flow.worker.shared.changes.active() {
+    // Boxed: it is for those who debug. What it gives as well, or it would be held beside what is made of it.
+    let changed = match flow.worker.shared.changes.active() {
+        None => None,
+        Some(active) => Some(Box::pin(change::prepare_boxed(client, flow, head, active)).await),
+    };
+    let prepared = match changed {
         None => prepare(client, flow, head),
-        // Boxed: it is for those who debug.
-        Some(active) => Box::pin(change::prepare(client, flow, head, active)).await,
+        Some(changed) => *changed,
     };
     let (plan, mut exchange) = match prepared {
         Ok(prepared) => prepared,

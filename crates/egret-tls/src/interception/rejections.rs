@@ -25,11 +25,7 @@ pub struct RejectionSettings {
 
 impl Default for RejectionSettings {
     fn default() -> Self {
-        Self {
-            count: 3,
-            within: SignedDuration::from_mins(10),
-            entries: 10_000,
-        }
+        Self { count: 3, within: SignedDuration::from_mins(10), entries: 10_000 }
     }
 }
 

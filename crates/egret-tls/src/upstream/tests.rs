@@ -278,7 +278,8 @@ fn a_certificate_that_was_configured_itself_is_trusted_and_no_other() {
     let check = |configured: &CertificateDer<'static>, shown: &CertificateDer<'static>, name: &str| {
         let of = |settings| {
             let tls = UpstreamTls::new(settings).unwrap();
-            let (_, verifier) = tls.config(&Host::parse(name).unwrap(), WANTED, &Exceptions::default()).unwrap();
+            let (_, verifier) =
+                tls.config(&Host::parse(name).unwrap(), WANTED, &Exceptions::default()).unwrap();
             verifier.check(shown, &[], &[], &ServerName::try_from(name.to_owned()).unwrap(), UnixTime::now())
         };
         let mut public = rustls::RootCertStore::empty();

@@ -122,7 +122,8 @@ impl Verifier {
             // Who signed it is excused, or known, not when it ended.
             in_time(&sent.own, now).map_or(Ok(()), &mut excuse)?;
         }
-        if ocsp::says_revoked(stapled, &sent.own, above, &self.trusted.roots.roots, self.algorithms.all, now) {
+        if ocsp::says_revoked(stapled, &sent.own, above, &self.trusted.roots.roots, self.algorithms.all, now)
+        {
             excuse(Problem::Revoked { by: "the OCSP response that it sent along" })?;
         }
         if let Err(error) = parsed.verify_is_valid_for_subject_name(name) {
