@@ -99,11 +99,8 @@ pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead)
         None => None,
         Some(active) => Some(Box::pin(change::prepare_boxed(client, flow, head, active)).await),
     };
-    let prepared = match changed {
-        None => prepare(client, flow, head),
-        Some(changed) => *changed,
-    };
-    let (plan, mut exchange) = match prepared {
+    // Matched where it is made: a variable for it would be held to the end.
+    let (plan, mut exchange) = match changed.map_or_else(|| prepare(client, flow, head), |changed| *changed) {
         Ok(prepared) => prepared,
         Err(Stopped::Refused(refusal)) => return Err(refusal),
         Err(Stopped::Answered(after)) => return Ok(Served::Answered(after)),
