@@ -94,12 +94,13 @@ struct Plan {
 /// A refusal to be sent: nothing of a response has gone to the client yet.
 pub async fn serve(client: &mut Client, flow: &mut Flow, head: &mut RequestHead) -> Result<Served, Refusal> {
     flow.record.treatment = if client.inside.is_some() { Treatment::Intercept } else { Treatment::Forward };
-    let prepared = match flow.worker.shared.changes.active() {
-        None => prepare(client, flow, head),
-        // Boxed: it is for those who debug.
-        Some(active) => Box::pin(change::prepare(client, flow, head, active)).await,
+    // Boxed: it is for those who debug. What it gives as well, or it would be held beside what is made of it.
+    let changed = match flow.worker.shared.changes.active() {
+        None => None,
+        Some(active) => Some(Box::pin(change::prepare_boxed(client, flow, head, active)).await),
     };
-    let (plan, mut exchange) = match prepared {
+    // Matched where it is made: a variable for it would be held to the end.
+    let (plan, mut exchange) = match changed.map_or_else(|| prepare(client, flow, head), |changed| *changed) {
         Ok(prepared) => prepared,
         Err(Stopped::Refused(refusal)) => return Err(refusal),
         Err(Stopped::Answered(after)) => return Ok(Served::Answered(after)),

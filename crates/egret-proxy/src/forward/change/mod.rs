@@ -59,7 +59,16 @@ struct Hold {
 }
 
 /// Makes a request ready to be sent, as rules and people changed it.
-pub(super) async fn prepare(
+pub(super) async fn prepare_boxed(
+    client: &mut Client,
+    flow: &mut Flow,
+    head: &mut RequestHead,
+    active: Arc<Active>,
+) -> Box<Result<(Plan, Exchange), Stopped>> {
+    Box::new(prepare(client, flow, head, active).await)
+}
+
+async fn prepare(
     client: &mut Client,
     flow: &mut Flow,
     head: &mut RequestHead,

@@ -77,7 +77,7 @@ pub(in crate::forward) async fn response(
     head: &ResponseHead,
     snapshot: &Arc<Snapshot>,
     mut editing: Box<Editing>,
-) -> Result<Option<ChangedResponse>, Refusal> {
+) -> Result<Option<Box<ChangedResponse>>, Refusal> {
     let original = buffer::filled(&upstream.input)[..head.length].to_vec();
     subject_response(&mut editing.subject, &original);
     editing.subject.upstream = flow.record.upstream.map(|protocol| protocol.as_str().into());
@@ -145,7 +145,7 @@ pub(in crate::forward) async fn response(
             ..Facts::default()
         });
     }
-    Ok(Some(changed))
+    Ok(Some(Box::new(changed)))
 }
 
 /// Begins to capture a flow that was not to be, because somebody is about to look at it.
