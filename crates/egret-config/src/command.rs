@@ -127,12 +127,15 @@ pub fn check_file(path: &Path, form: Form) -> Verdict {
     check_files_with(&[path], form, &Further::none())
 }
 
+/// What is wrong with objects of a cluster, and what is worth a look.
+pub type ObjectCheck = dyn Fn(&ObjectFile) -> (Vec<Problem>, Vec<Problem>);
+
 /// Further checks, of what this crate cannot see.
 pub struct Further<'a> {
     /// Of a configuration: what is wrong.
     pub configuration: &'a dyn Fn(&Loaded) -> Vec<Problem>,
     /// Of objects of a cluster: what is wrong, and what is worth a look.
-    pub objects: &'a dyn Fn(&ObjectFile) -> (Vec<Problem>, Vec<Problem>),
+    pub objects: &'a ObjectCheck,
 }
 
 impl Further<'_> {

@@ -35,8 +35,8 @@ mod walk;
 mod yaml;
 
 pub use command::{
-    Form, Further, Loaded, Verdict, again, check_file, check_files_with, files_of, load, load_beside,
-    load_with,
+    Form, Further, Loaded, ObjectCheck, Verdict, again, check_file, check_files_with, files_of, load,
+    load_beside, load_with,
 };
 pub use compile::{Compiled, ConsoleConfig, LeftOut, LogSettings, PolicySet, TracingSettings};
 pub use config::{Config, check, check_bytes};

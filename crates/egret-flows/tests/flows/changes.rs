@@ -177,7 +177,8 @@ fn refuses_edits_that_cannot_be_sent_and_goes_on_holding() {
     let go_on =
         |request: Option<RequestEdit>, response: Option<ResponseEdit>| Release::GoOn { request, response };
     let body = |text: &str| Some(BodyEdit::Text(text.into()));
-    let table: [(Release, fn(&ReleaseError) -> bool); 6] = [
+    type Expected = fn(&ReleaseError) -> bool;
+    let table: [(Release, Expected); 6] = [
         (go_on(Some(RequestEdit { body: body("x"), ..RequestEdit::default() }), None), |error| {
             matches!(error, ReleaseError::BodyTooLong(_))
         }),

@@ -12,6 +12,8 @@ use egret_core::identity::workloads::ServiceName;
 use super::objects::Service;
 use crate::watch::Change;
 
+/// Names by namespace, while a list of them is being read.
+type Listing = HashMap<Arc<str>, HashSet<Arc<str>>>;
 type Names = HashMap<Arc<str>, Arc<HashSet<Arc<str>>>>;
 
 /// The Services of the cluster, by namespace and name.
@@ -19,7 +21,7 @@ pub(crate) struct Services {
     rule: BareServiceNames,
     domain: String,
     names: ArcSwap<Names>,
-    listing: Mutex<Option<HashMap<Arc<str>, HashSet<Arc<str>>>>>,
+    listing: Mutex<Option<Listing>>,
 }
 
 impl Services {

@@ -32,7 +32,11 @@ fn pods_are_given_the_proxy_and_a_dead_webhook_stops_none() {
     let mut out = pod("out");
     out["metadata"]["annotations"] = json!({ "egret.dev/inject": "false" });
     let answer = cluster.create(&pods(&shop), &out);
-    assert!(answer.warnings.iter().any(|text| text.contains("no proxy is injected")), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings.iter().any(|text| text.contains("no proxy is injected")),
+        "{:?}",
+        answer.warnings
+    );
     assert_eq!(variable(&answer.ok(), "HTTP_PROXY"), None);
     let mut aks = pod("aks");
     aks["metadata"]["annotations"] = json!({ "kubernetes.azure.com/no-http-proxy-vars": "true" });
