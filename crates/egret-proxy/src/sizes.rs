@@ -33,13 +33,13 @@ fn assert_at_most(what: &str, bound: usize, size: usize) {
 
 #[test]
 fn a_connection_takes_little_memory() {
-    assert_at_most("a connection that makes requests", 3450, of_four(inlet::serve));
+    assert_at_most("a connection that makes requests", 3620, of_four(inlet::serve));
     assert_at_most("a connection that is a tunnel", 1100, size_of::<Tunnel>());
 }
 
 #[test]
 fn what_a_connection_spends_on_a_request_is_small() {
     assert_at_most("a forwarded request", 1600, of_three(forward::serve));
-    assert_at_most("opening a tunnel", 1000, of_two(tunnel::open_http1));
+    assert_at_most("opening a tunnel", 1050, of_two(tunnel::open_http1));
     assert_at_most("relaying", 560, of_three(relay::run));
 }
