@@ -233,8 +233,8 @@ fn example_field(
             text.push_str(&format!("{indent}{name}: {example}\n"));
             return;
         }
-        let is_left_out = default.is_none() && object.get("required").is_some();
-        if is_left_out {
+        // What has no default is not there unless it is written.
+        if default.is_none() {
             let comment = if required { "" } else { "# " };
             fields_of(text, &format!("{indent}{comment}{name}:"), object, indent, comment);
             return;
