@@ -1,7 +1,7 @@
 //! Lists of the API server that are kept current, and what is known of how current they are.
 //!
-//! A watch that breaks is begun again, from where it was or (410) from a new list, later and later; meanwhile what
-//! was last seen is gone on with. The log says once that it broke, and once that it is well again.
+//! A watch that breaks is begun again with a new list, later and later; meanwhile what was last seen is gone on with.
+//! The log says once that it broke, and once that it is well again.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use kube::runtime::reflector;
 use kube::runtime::reflector::{Lookup, Store, store};
 use kube::runtime::watcher::{self, Config, Error, Event, watcher};
-use kube::runtime::{WatchStreamExt as _, reflector};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::api::{Failure, explain};
+use crate::client::Backoff;
 
 /// How long until a kind that the API server does not serve is asked for again: the custom resources may be installed
 /// after the controller.
@@ -248,9 +249,11 @@ async fn follow<K>(
         + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Default + Send + Sync,
 {
+    let mut backoff = Backoff::default();
+    let mut begun = false;
     loop {
-        let mut events = std::pin::pin!(watcher(api.clone(), config.clone()).default_backoff());
-        let mut begun = false;
+        let mut events = std::pin::pin!(watcher(api.clone(), config.clone()));
+        let mut pause = ABSENT;
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
@@ -264,6 +267,7 @@ async fn follow<K>(
                         }
                         Event::InitApply(_) => {}
                         Event::InitDone | Event::Apply(_) | Event::Delete(_) => {
+                            backoff.reset();
                             health.well();
                             changes.tell();
                         }
@@ -277,10 +281,16 @@ async fn follow<K>(
                     changes.tell();
                     break;
                 }
-                Err(error) => health.failed(words(error)),
+                Err(error) => {
+                    // Read anew: a watch that is taken up where it broke says nothing until something changes, and
+                    // nobody could tell that it is current again.
+                    health.failed(words(error));
+                    pause = backoff.wait();
+                    break;
+                }
             }
         }
-        sleep(ABSENT).await;
+        sleep(pause).await;
     }
 }
 
