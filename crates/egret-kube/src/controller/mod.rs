@@ -1,8 +1,8 @@
 //! `egret controller`: keeps everything in the cluster that pods need to go out through Egret.
 //!
-//! Every replica serves the webhook, from lists that it watches itself ([`facts`]). What is written is written by the
-//! one that holds the Lease ([`lease`], [`leader`]): the webhook's certificate and registration ([`webhook`]), the
-//! bundles of CAs ([`bundle`]), and the status of EgressProxies and policies ([`proxies`], [`policies`]).
+//! Every replica serves the webhook, from lists that it watches itself (`facts`). What is written is written by the
+//! one that holds the Lease (`lease`, `leader`): the webhook's certificate and registration (`webhook`), the
+//! bundles of CAs (`bundle`), and the status of EgressProxies and policies (`proxies`, `policies`).
 
 mod api;
 mod bundle;

@@ -5,7 +5,7 @@
 //! destination of the tunnel ([`aim`]), passes the gate with its method and path, is forwarded over TLS that is
 //! verified as strictly as any other, and leaves a record of its own.
 //!
-//! The client is answered with the protocol that the origin speaks ([`meet`]): where that is not known, the origin
+//! The client is answered with the protocol that the origin speaks (`meet`): where that is not known, the origin
 //! is connected to first, and the connection waits in the pool for the first request. What is wrong with an origin
 //! is said in answer to a request, where people see it.
 
