@@ -36,6 +36,7 @@ fn tells_of_flows_that_match_as_they_come() {
 fn whoever_comes_back_gets_what_was_missed() {
     let setting = setting();
     let mut client = stream(&setting, "?topics=flows");
+    wait(&mut client, "event: hello");
     setting.fetch(&setting.origin.url("/status/204?first"));
     let all = wait(&mut client, "\"state\":\"complete\"");
     let id = all.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned();
