@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use egret_kube::client::chain;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
@@ -55,13 +56,4 @@ pub(crate) fn failed(what: &str, error: &kube::Error) -> String {
         other => chain(other),
     };
     format!("cannot {what}: {why}")
-}
-
-/// An error with its causes, which kube's own leave out.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-    })
 }
